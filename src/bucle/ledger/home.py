@@ -1,0 +1,116 @@
+"""A home: one ledger, one artifact folder, one clock, held by one process at a time."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bucle.ledger.errors import HomeBusy, HomeUnfit
+from bucle.ledger.sqlite import Durability
+from bucle.ledger.transactions import Ledger
+
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where the process that holds a home's lock answers HTTP."""
+
+    url: str
+    pid: int
+
+
+class Home:
+    """An open home. Only the process that holds it may write; `Home.open` takes the lock, `close` gives it back."""
+
+    def __init__(self, path: Path, ledger: Ledger, lock: int) -> None:
+        self.path = path
+        self.ledger = ledger
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, *, replay_from: datetime | None = None, durability: Durability = "process") -> "Home":
+        """Take the lock of the home at `path` (made if it is not there) and open its ledger.
+
+        `replay_from` gives a home that is made now a replay clock. Raises `ledger/home-busy`, `ledger/home-unfit`,
+        `ledger/home-newer`.
+        """
+        path = path.absolute()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HomeUnfit(path=path, reason=error.strerror or "it cannot be written") from error
+        try:
+            _take(lock, path)
+            _refuse_network_file_system(path)
+            return cls(path, Ledger(path / "ledger.db", durability=durability, replay_from=replay_from), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def folder(self, name: str) -> Path:
+        """Return the home's folder of that name, made if it is not there."""
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def announce(self, url: str) -> None:
+        """Say where this process answers, for other processes that want this home."""
+        temporary = self.path / "server.json.new"
+        temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), "utf-8")
+        temporary.replace(self.path / "server.json")
+
+    def close(self) -> None:
+        """Close the ledger and give the lock back."""
+        (self.path / "server.json").unlink(missing_ok=True)
+        self.ledger.close()
+        os.close(self._lock)
+
+
+def find_server(path: Path) -> ServerAddress | None:
+    """Return the address of the server that holds the home at `path` now, or None."""
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _announced(path)
+    else:
+        return None
+    finally:
+        os.close(lock)
+
+
+def _announced(path: Path) -> ServerAddress | None:
+    try:
+        document = json.loads((path / "server.json").read_text("utf-8"))
+        return ServerAddress(document["url"], document["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise HomeBusy(path=path, pid=holder) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    """SQLite's locks are not reliable there. Linux only: elsewhere there is no /proc/mounts and nothing is refused."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+    except OSError:
+        return
+    inside = [(point, kind) for point, kind in mounts if path.is_relative_to(point)]
+    kind = max(inside, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise HomeUnfit(path=path, reason=f"it lies on a network file system ({kind})")

@@ -1,0 +1,193 @@
+"""The embedded backend: one SQLite file, one writer with group commit, a reader per thread."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from bucle.ledger.errors import DiskFull
+
+Durability = Literal["process", "power"]
+"""What an acknowledged write survives: kill -9 of the process, or also a loss of power."""
+
+_LARGEST_GROUP = 64
+_SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+
+
+class Row(Protocol):
+    """A row of a result, by column name or position."""
+
+    def __getitem__(self, key: str | int, /) -> Any: ...
+    def keys(self) -> list[str]: ...
+
+
+class Reader:
+    """Reads from one consistent snapshot."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        found: Row | None = self._connection.execute(sql, parameters).fetchone()
+        return found
+
+
+class Writer(Reader):
+    """Reads and writes within one transaction."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+        """Run a statement for each of `rows` and return how many rows changed."""
+        return self._connection.executemany(sql, rows).rowcount
+
+
+class Database:
+    """The connections to one SQLite file."""
+
+    def __init__(self, path: Path, durability: Durability = "process") -> None:
+        self._path = path
+        self._synchronous = _SYNCHRONOUS[durability]
+        self._writer = self._connect()
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._turn = threading.Lock()
+        self._queue = threading.Lock()
+        self._waiting = 0
+        self._group: list[_Ticket] = []
+        self._owner: int | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Writer]:
+        """Run one transaction. On return it is committed (with those of other threads that came meanwhile: group commit)."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a write within a write: pass the transaction on instead")
+        self._take_turn()
+        try:
+            if not self._group:
+                self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute("SAVEPOINT one")
+            yield Writer(self._writer)
+            self._writer.execute("RELEASE one")
+        except BaseException as error:
+            self._undo()
+            self._pass_turn()
+            raise self._explained(error) from error
+        ticket = _Ticket()
+        self._group.append(ticket)
+        self._pass_turn()
+        self._await_commit(ticket)
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a consistent snapshot of what is committed."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._readers.append(connection)
+        if connection.in_transaction:  # a read within a read shares the snapshot
+            yield Reader(connection)
+            return
+        connection.execute("BEGIN")
+        try:
+            yield Reader(connection)
+        finally:
+            connection.execute("ROLLBACK")
+
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy of the whole database to `path`."""
+        target = sqlite3.connect(path)
+        with self._turn:
+            self._writer.backup(target)
+        target.close()
+
+    def close(self) -> None:
+        """Close all connections; whoever reads at this moment gets an error."""
+        with self._turn:
+            for connection in [*self._readers, self._writer]:
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        return connection
+
+    def _take_turn(self) -> None:
+        with self._queue:
+            self._waiting += 1
+        try:
+            self._turn.acquire()
+        finally:
+            with self._queue:
+                self._waiting -= 1
+        self._owner = threading.get_ident()
+
+    def _pass_turn(self) -> None:
+        """Commit the group unless another writer waits, who will then commit it with its own."""
+        if self._group and (self._waiting == 0 or len(self._group) >= _LARGEST_GROUP):
+            self._commit_group()
+        self._owner = None
+        self._turn.release()
+
+    def _commit_group(self) -> None:
+        failure: BaseException | None = None
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            failure = self._explained(error)
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+        for ticket in self._group:
+            ticket.settle(failure)
+        self._group = []
+
+    def _await_commit(self, ticket: "_Ticket") -> None:
+        while not ticket.settled.wait(0.05):  # whoever was to commit may have been interrupted while waiting
+            with self._turn:
+                if self._group:
+                    self._commit_group()
+        if ticket.failure is not None:
+            raise ticket.failure
+
+    def _undo(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK TO one")
+                self._writer.execute("RELEASE one")
+        if not self._group:
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+        elif not self._writer.in_transaction:  # some failures end the whole transaction: the others' writes are gone too
+            for ticket in self._group:
+                ticket.settle(DiskFull(path=self._path))
+            self._group = []
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            return DiskFull(path=self._path)
+        return error
+
+
+class _Ticket:
+    """One transaction's wait for the commit of its group."""
+
+    def __init__(self) -> None:
+        self.settled = threading.Event()
+        self.failure: BaseException | None = None
+
+    def settle(self, failure: BaseException | None) -> None:
+        self.failure = failure
+        self.settled.set()

@@ -1,0 +1,127 @@
+"""How events, lineage, cursors and the clock live in the ledger's tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bucle.ledger.events import StoredEvent
+from bucle.ledger.instants import from_us
+from bucle.ledger.sqlite import Reader, Row, Writer
+
+INSERT_EVENT = """
+INSERT INTO event (id, at_us, as_of_us, project, environment, kind, version, subject, actor, role, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq
+"""
+INSERT_CAUSE = "INSERT INTO event_cause (seq, cause) VALUES (?, ?)"
+SELECT_CAUSES = "SELECT seq, cause FROM event_cause WHERE seq BETWEEN ? AND ? ORDER BY seq, cause"
+SELECT_CAUSES_OF = "SELECT cause FROM event_cause WHERE seq = ? ORDER BY cause"
+UPSERT_NODE = """
+INSERT INTO lineage_node (id, type, kind, name, project, event) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+UPSERT_EDGE = "INSERT INTO lineage_edge (source, target, role, event) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+ANCESTORS = """
+WITH RECURSIVE walk (id, depth) AS (
+  SELECT ?, 0
+  UNION
+  SELECT edge.source, walk.depth + 1 FROM lineage_edge edge JOIN walk ON edge.target = walk.id WHERE walk.depth < ?
+)
+SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edge edge JOIN walk ON edge.target = walk.id
+"""
+DESCENDANTS = """
+WITH RECURSIVE walk (id, depth) AS (
+  SELECT ?, 0
+  UNION
+  SELECT edge.target, walk.depth + 1 FROM lineage_edge edge JOIN walk ON edge.source = walk.id WHERE walk.depth < ?
+)
+SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edge edge JOIN walk ON edge.source = walk.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to read: each field that is given narrows; `after` and `before` are seqs, exclusive."""
+
+    kinds: tuple[str, ...] = ()
+    subject: str | None = None
+    project: str | None = None
+    environment: str | None = None
+    after: int = 0
+    before: int | None = None
+    newest_first: bool = False
+    limit: int = 1000
+
+
+def select_events(reader: Reader, wanted: EventFilter) -> list[StoredEvent]:
+    """Return the events that pass the filter; a kind that ends in `.` stands for all that begin so."""
+    clauses, parameters = ["seq > ?"], [wanted.after]  # type: list[str], list[Any]
+    for column, value in (("subject", wanted.subject), ("project", wanted.project), ("environment", wanted.environment)):
+        if value is not None:
+            clauses.append(f"{column} = ?")
+            parameters.append(value)
+    if wanted.before is not None:
+        clauses.append("seq < ?")
+        parameters.append(wanted.before)
+    if wanted.kinds:
+        clauses.append("(" + " OR ".join(_kind_clause(kind) for kind in wanted.kinds) + ")")
+        for kind in wanted.kinds:
+            parameters += [kind, kind[:-1] + "/"] if kind.endswith(".") else [kind]
+    order = "DESC" if wanted.newest_first else "ASC"
+    sql = f"SELECT * FROM event WHERE {' AND '.join(clauses)} ORDER BY seq {order} LIMIT ?"
+    rows = reader.rows(sql, [*parameters, wanted.limit])
+    return _with_causes(reader, rows)
+
+
+def select_event(reader: Reader, seq: int) -> StoredEvent | None:
+    """Return one event by its seq, or None."""
+    row = reader.row("SELECT * FROM event WHERE seq = ?", (seq,))
+    return _with_causes(reader, [row])[0] if row else None
+
+
+def insert_event(writer: Writer, values: Sequence[object], causes: Sequence[int]) -> int:
+    """Append an event with its causes and return its seq."""
+    row = writer.row(INSERT_EVENT, values)
+    if row is None:
+        raise RuntimeError("the ledger gave no sequence number")
+    seq = int(row[0])
+    if causes:
+        writer.execute_many(INSERT_CAUSE, [(seq, cause) for cause in causes])
+    return seq
+
+
+def newest_seq(reader: Reader) -> int:
+    """Return the seq of the last event, 0 for none."""
+    row = reader.row("SELECT max(seq) FROM event")
+    return int(row[0] or 0) if row else 0
+
+
+def _kind_clause(kind: str) -> str:
+    return "(kind >= ? AND kind < ?)" if kind.endswith(".") else "kind = ?"
+
+
+def _with_causes(reader: Reader, rows: Sequence[Row]) -> list[StoredEvent]:
+    causes: dict[int, list[int]] = {}
+    if len(rows) == 1:
+        causes[rows[0]["seq"]] = [row[0] for row in reader.rows(SELECT_CAUSES_OF, (rows[0]["seq"],))]
+    elif rows:
+        first, last = sorted((rows[0]["seq"], rows[-1]["seq"]))
+        for row in reader.rows(SELECT_CAUSES, (first, last)):
+            causes.setdefault(row[0], []).append(row[1])
+    return [_stored(row, causes.get(row["seq"], [])) for row in rows]
+
+
+def _stored(row: Row, causes: Sequence[int]) -> StoredEvent:
+    return StoredEvent(
+        seq=row["seq"],
+        id=row["id"],
+        at=from_us(row["at_us"]),
+        as_of=from_us(row["as_of_us"]),
+        project=row["project"],
+        environment=row["environment"],
+        kind=row["kind"],
+        version=row["version"],
+        subject=row["subject"],
+        actor=row["actor"],
+        role=row["role"],
+        caused_by=tuple(causes),
+        data=json.loads(row["data"]),
+    )

@@ -1,0 +1,182 @@
+"""The ledger: state, its event and its lineage in one transaction."""
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from bucle.ledger import store
+from bucle.ledger.clock import Clock, load_clock, make_clock
+from bucle.ledger.context import current_context
+from bucle.ledger.errors import UnknownId
+from bucle.ledger.events import Event, StoredEvent
+from bucle.ledger.ids import new_id
+from bucle.ledger.migrations import migrate
+from bucle.ledger.sqlite import Database, Durability, Reader, Row, Writer
+from bucle.ledger.store import EventFilter
+
+NodeType = Literal["execution", "artifact", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Data that flowed from `source` to `target` in a role; `event` is the seq that recorded it."""
+
+    source: str
+    target: str
+    role: str
+    event: int | None
+
+
+class Transaction:
+    """One write to the ledger: rows, the events that explain them, the lineage that they leave."""
+
+    def __init__(self, writer: Writer, clock: Clock) -> None:
+        self._writer = writer
+        self.clock = clock
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of a query, seeing this transaction's own writes."""
+        return self._writer.rows(sql, parameters)
+
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        return self._writer.row(sql, parameters)
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._writer.execute(sql, parameters)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+        """Run a statement for each of `rows` and return how many rows changed."""
+        return self._writer.execute_many(sql, rows)
+
+    def emit(self, event: Event, subject: str) -> int:
+        """Append an event about `subject` and return its seq. Actor, role, scope and causes come from the context."""
+        context = current_context()
+        values = (
+            new_id("evt"),
+            time.time_ns() // 1000,
+            self.clock.now_us(),
+            context.scope.project,
+            context.scope.environment,
+            event.kind,
+            event.version,
+            subject,
+            context.actor,
+            context.role,
+            json.dumps(msgspec.to_builtins(event), ensure_ascii=False),
+        )
+        return store.insert_event(self._writer, values, context.causes)
+
+    def node(self, id: str, type: NodeType, kind: str, name: str = "", event: int | None = None) -> None:
+        """Enter an execution, artifact or context into the lineage; what is there already stays as it is."""
+        self.execute(store.UPSERT_NODE, (id, type, kind, name, current_context().scope.project, event))
+
+    def edge(self, source: str, target: str, role: str, event: int | None = None) -> None:
+        """Record that data flowed from `source` to `target` (artifact to execution, execution to artifact)."""
+        self.execute(store.UPSERT_EDGE, (source, target, role, event))
+
+
+class Ledger:
+    """The single source of truth of a home. Open it through `Home.open`, which takes the home's lock."""
+
+    def __init__(self, path: Path, *, durability: Durability = "process", replay_from: datetime | None = None) -> None:
+        self._database = Database(path, durability)
+        self._committed = threading.Condition()
+        try:
+            migrate(self._database, path)
+            self.clock = self._load_or_make_clock(replay_from)
+        except BaseException:
+            self._database.close()
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Run one transaction; when the block has ended without error it is durable, otherwise nothing of it is visible."""
+        with self._database.write() as writer:
+            yield Transaction(writer, self.clock)
+        with self._committed:
+            self._committed.notify_all()
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a consistent snapshot of what is committed."""
+        with self._database.read() as reader:
+            yield reader
+
+    def events(self, wanted: EventFilter | None = None) -> list[StoredEvent]:
+        """Return the events that pass the filter, oldest first unless it says otherwise."""
+        with self.read() as reader:
+            return store.select_events(reader, wanted or EventFilter())
+
+    def event(self, seq: int) -> StoredEvent:
+        """Return one event by seq. Raises `ledger/unknown-id`."""
+        with self.read() as reader:
+            found = store.select_event(reader, seq)
+        if found is None:
+            raise UnknownId(id=seq)
+        return found
+
+    def newest(self) -> int:
+        """Return the seq of the last committed event, 0 for none."""
+        with self.read() as reader:
+            return store.newest_seq(reader)
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Wait until an event later than `after` is committed; return whether there is one. Seconds."""
+        deadline = time.monotonic() + timeout
+        with self._committed:
+            while self.newest() <= after:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._committed.wait(remaining):
+                    return self.newest() > after
+        return True
+
+    def why(self, id: str) -> list[StoredEvent]:
+        """Return the events about `id` (or the event of that id or seq) and, transitively, their causes, newest first."""
+        with self.read() as reader:
+            frontier = [event.seq for event in store.select_events(reader, EventFilter(subject=id))]
+            row = reader.row("SELECT seq FROM event WHERE id = ? OR CAST(seq AS TEXT) = ?", (id, id))
+            frontier += [row[0]] if row else []
+            found: dict[int, StoredEvent] = {}
+            while frontier:
+                seq = frontier.pop()
+                event = None if seq in found else store.select_event(reader, seq)
+                if event is not None:
+                    found[seq] = event
+                    frontier += event.caused_by
+        if not found:
+            raise UnknownId(id=id)
+        return [found[seq] for seq in sorted(found, reverse=True)]
+
+    def lineage(self, id: str, direction: Literal["up", "down"] = "up", depth: int = 64) -> list[Edge]:
+        """Return the edges that lead to `id` ("up": what it was made from) or from it ("down": what uses it)."""
+        sql = store.ANCESTORS if direction == "up" else store.DESCENDANTS
+        with self.read() as reader:
+            return [Edge(*(row[column] for column in row.keys())) for row in reader.rows(sql, (id, depth))]
+
+    def node(self, id: str) -> dict[str, Any] | None:
+        """Return the lineage node of `id` with its type, kind, name, project and event, or None."""
+        with self.read() as reader:
+            row = reader.row("SELECT * FROM lineage_node WHERE id = ?", (id,))
+            return {column: row[column] for column in row.keys()} if row else None
+
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy of the database to `path`, also while others write."""
+        self._database.copy_to(path)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _load_or_make_clock(self, replay_from: datetime | None) -> Clock:
+        with self._database.write() as writer:
+            return load_clock(writer) or make_clock(writer, replay_from)

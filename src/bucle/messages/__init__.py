@@ -1,0 +1,48 @@
+"""The message catalogue: texts for people, in English and Spanish. English error texts stand with their errors."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from bucle.errors import BucleError
+
+LANGUAGES = ("en", "es")
+
+
+def language() -> str:
+    """Return the language of this process: `BUCLE_LANG`, else English."""
+    wanted = os.environ.get("BUCLE_LANG", "en")[:2]
+    return wanted if wanted in LANGUAGES else "en"
+
+
+def say(key: str, lang: str | None = None, /, **fields: object) -> str:
+    """Return the text of `key`, a dotted name such as `"demo.push"`, with its fields filled in."""
+    chosen = _catalogue(lang or language())
+    return (chosen.get(key) or _catalogue("en")[key]).format(**fields)
+
+
+def translate_error(error: BucleError, lang: str | None = None) -> tuple[str, str]:
+    """Return what happened and what to do next in the wanted language, English where there is no translation."""
+    chosen = _catalogue(lang or language())
+    message = chosen.get(f"errors.{error.code}.message")
+    following = chosen.get(f"errors.{error.code}.next")
+    return (
+        message.format(**error.fields) if message else error.text,
+        following.format(**error.fields) if following else error.next_step,
+    )
+
+
+@cache
+def _catalogue(lang: str) -> Mapping[str, str]:
+    text = resources.files(__package__).joinpath(f"{lang}.toml").read_text("utf-8")
+    return dict(_flat(tomllib.loads(text), ""))
+
+
+def _flat(table: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
+    entries: list[tuple[str, str]] = []
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        entries += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, str(value))]
+    return entries
