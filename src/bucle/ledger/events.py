@@ -14,7 +14,7 @@ KINDS: dict[str, type["Event"]] = {}
 
 
 class Event:
-    """Base of all kinds: `@dataclass(frozen=True, slots=True) class RunStarted(Event, kind="tracking.run_started", version=1)`."""
+    """Base of all kinds; a kind is a frozen dataclass: `class RunStarted(Event, kind="tracking.run_started", version=1)`."""
 
     __slots__ = ()
     kind: ClassVar[str]
