@@ -53,7 +53,8 @@ class EventFilter:
 
 def select_events(reader: Reader, wanted: EventFilter) -> list[StoredEvent]:
     """Return the events that pass the filter; a kind that ends in `.` stands for all that begin so."""
-    clauses, parameters = ["seq > ?"], [wanted.after]  # type: list[str], list[Any]
+    clauses: list[str] = ["seq > ?"]
+    parameters: list[object] = [wanted.after]
     for column, value in (("subject", wanted.subject), ("project", wanted.project), ("environment", wanted.environment)):
         if value is not None:
             clauses.append(f"{column} = ?")
