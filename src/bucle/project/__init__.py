@@ -1,6 +1,65 @@
-"""What a project is: its file, its charter, its definitions, and the code that they reach."""
+"""Projects: bucle.toml, the charter, what a project declares, its files at a commit."""
 
-from bucle.project.canonical import NotCanonical, canonical_bytes, digest_of
-from bucle.project.closure import Closure, code_closure
+from bucle.project.charter import Charter, Criterion, Task, parse_criterion
+from bucle.project.checkouts import LOCK_NAME, Checkout, export_commit, working_tree
+from bucle.project.definitions import Definition, Definitions, declared_here
+from bucle.project.description import DefinitionRecord, DescribeRequest, ProjectDescription, describe, describe_in_child
+from bucle.project.errors import ImportFailed, NoProjectFile, UnknownDefinition
+from bucle.project.file import DEV, Environment, ProjectFile, Rollout, is_project_name, load_project_file
+from bucle.project.git import git_command, git_environment, resolve_commit, run_git
+from bucle.project.loading import describe_exception, load_definitions, user_line
+from bucle.project.nearest import nearest
+from bucle.project.registration import (
+    EnvironmentPointer,
+    RegisteredProject,
+    current_release,
+    list_environments,
+    list_projects,
+    point_environment,
+    register_project,
+    registered_project,
+)
 
-__all__ = ["Closure", "NotCanonical", "canonical_bytes", "code_closure", "digest_of"]
+__all__ = [
+    "DEV",
+    "LOCK_NAME",
+    "Charter",
+    "Checkout",
+    "Criterion",
+    "Definition",
+    "DefinitionRecord",
+    "Definitions",
+    "DescribeRequest",
+    "Environment",
+    "EnvironmentPointer",
+    "ImportFailed",
+    "NoProjectFile",
+    "ProjectDescription",
+    "ProjectFile",
+    "RegisteredProject",
+    "Rollout",
+    "Task",
+    "UnknownDefinition",
+    "current_release",
+    "declared_here",
+    "describe",
+    "describe_exception",
+    "describe_in_child",
+    "export_commit",
+    "git_command",
+    "git_environment",
+    "is_project_name",
+    "list_environments",
+    "list_projects",
+    "load_definitions",
+    "load_project_file",
+    "nearest",
+    "parse_criterion",
+    "point_environment",
+    "register_project",
+    "registered_project",
+    "resolve_commit",
+    "run_git",
+    "user_line",
+    "working_tree",
+]
