@@ -1,4 +1,4 @@
-"""The budgets of architecture.md: imports, help, the server's start and memory, the core's closure. Prints figure and budget."""
+"""The budgets of architecture.md: imports, help, start and memory of the server, the closure of the core."""
 
 import importlib.metadata
 import json
