@@ -1,7 +1,9 @@
 """Projects: bucle.toml, the charter, what a project declares, its files at a commit."""
 
+from bucle.project.canonical import NotCanonical, canonical_bytes, digest_of
 from bucle.project.charter import Charter, Criterion, Task, parse_criterion
 from bucle.project.checkouts import LOCK_NAME, Checkout, export_commit, working_tree
+from bucle.project.closure import Closure, code_closure
 from bucle.project.definitions import Definition, Definitions, declared_here
 from bucle.project.description import DefinitionRecord, DescribeRequest, ProjectDescription, describe, describe_in_child
 from bucle.project.errors import ImportFailed, NoProjectFile, UnknownDefinition
@@ -25,6 +27,7 @@ __all__ = [
     "LOCK_NAME",
     "Charter",
     "Checkout",
+    "Closure",
     "Criterion",
     "Definition",
     "DefinitionRecord",
@@ -34,17 +37,21 @@ __all__ = [
     "EnvironmentPointer",
     "ImportFailed",
     "NoProjectFile",
+    "NotCanonical",
     "ProjectDescription",
     "ProjectFile",
     "RegisteredProject",
     "Rollout",
     "Task",
     "UnknownDefinition",
+    "canonical_bytes",
+    "code_closure",
     "current_release",
     "declared_here",
     "describe",
     "describe_exception",
     "describe_in_child",
+    "digest_of",
     "export_commit",
     "git_command",
     "git_environment",
