@@ -1,0 +1,53 @@
+"""What the tracking room tells the others: runs begin and end, training iterations are recorded."""
+
+from dataclasses import dataclass
+
+from bucle.ledger import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentCreated(Event, kind="tracking.experiment_created", version=1):
+    """The first run of an experiment of that name was begun in the project."""
+
+    experiment: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event, kind="tracking.run_started", version=1):
+    """A run of a pipeline, a step or a script began; `data` are the dataset versions that it reads."""
+
+    run: str
+    name: str
+    run_kind: str
+    purpose: str
+    experiment: str
+    parent: str | None
+    commit: str | None
+    dirty: bool
+    lock: str | None
+    data: tuple[str, ...]
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event, kind="tracking.run_finished", version=1):
+    """A run ended: succeeded, failed or cancelled; `duration_us` in microseconds."""
+
+    run: str
+    name: str
+    run_kind: str
+    purpose: str
+    status: str
+    duration_us: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IterationRecorded(Event, kind="tracking.iteration_recorded", version=1):
+    """A training iteration succeeded: its place among those of its parent, and which facts of K-MD its record lacks."""
+
+    run: str
+    parent: str | None
+    iteration: int
+    missing: tuple[str, ...]
