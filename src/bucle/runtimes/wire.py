@@ -1,0 +1,115 @@
+"""What parent and child say to each other: frames of a length, a kind and a body over a socket pair.
+
+The parent sends one SETUP, then for each call a CALL; the child may ASK any number of times, each time waiting for ANSWER
+or REFUSE, and ends the call with RESULT, CODE_FAILURE or HOUSE_FAILURE. Anything else breaks the protocol.
+"""
+
+import socket
+import struct
+import time
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+LARGEST_BODY = 1 << 30
+_HEAD = struct.Struct("!IB")
+
+
+class Kind(IntEnum):
+    """The kinds of frame."""
+
+    SETUP = 1
+    CALL = 2
+    ANSWER = 3
+    REFUSE = 4
+    ASK = 5
+    RESULT = 6
+    CODE_FAILURE = 7
+    HOUSE_FAILURE = 8
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a child may use: MiB of private memory, open files, seconds of CPU for its whole life; None leaves it open."""
+
+    memory_mb: int | None = None
+    open_files: int | None = 4096
+    cpu_seconds: int | None = None
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a child learns at its start."""
+
+    root: str
+    artifacts: str
+    parent: int
+    limits: Limits
+    preload: tuple[str, ...]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Run `module:function(payload, child)`, with output to the file `log` (None: the runner's own log)."""
+
+    entry: str
+    log: str | None
+    payload: msgspec.Raw
+
+
+class CodeFailure(msgspec.Struct, frozen=True):
+    """An exception that is not one of bucle's: what, and where in the project's files."""
+
+    error: str
+    where: str | None
+
+
+class HouseFailure(msgspec.Struct, frozen=True):
+    """One of bucle's coded errors, rendered and with the fields to render it again in another language."""
+
+    code: str
+    text: str
+    where: str | None
+    next: str
+    status: int
+    fields: dict[str, Any]
+
+
+class ProtocolBroken(Exception):
+    """The other side sent something that is not a frame."""
+
+
+class Channel:
+    """One end of the socket pair."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, kind: Kind, body: bytes) -> None:
+        """Send one frame. Raises OSError when the other side is gone."""
+        self._connection.settimeout(None)
+        self._connection.sendall(_HEAD.pack(len(body), kind) + body)
+
+    def receive(self, deadline: float | None = None) -> tuple[Kind, bytes] | None:
+        """Return the next frame, None at the end. `deadline` is on `time.monotonic`; raises TimeoutError then."""
+        head = self._read(_HEAD.size, deadline)
+        if head is None:
+            return None
+        length, kind = _HEAD.unpack(head)
+        if length > LARGEST_BODY or kind not in set(Kind):
+            raise ProtocolBroken("a frame cannot be read")
+        body = self._read(length, deadline)
+        return None if body is None else (Kind(kind), bytes(body))
+
+    def close(self) -> None:
+        """Close this end."""
+        self._connection.close()
+
+    def _read(self, size: int, deadline: float | None) -> bytearray | None:
+        buffer = bytearray(size)
+        view, got = memoryview(buffer), 0
+        while got < size:
+            self._connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
+            count = self._connection.recv_into(view[got:])
+            if count == 0:
+                return None
+            got += count
+        return buffer
