@@ -1,3 +1,32 @@
 """bucle: from `git push` to a monitored model in production, and back."""
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING, Any
+
+from bucle.version import __version__
+
+if TYPE_CHECKING:
+    from bucle.client import Client as Client
+    from bucle.client import connect as connect
+
+_PUBLIC = {
+    "Client": "client",
+    "connect": "client",
+}
+"""Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    room = _PUBLIC.get(name)
+    if room is None:
+        raise AttributeError(f"module 'bucle' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"bucle.{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,14 +1,14 @@
 """The ledger: events with the state that they explain, causes, lineage, the clock. The only place that opens a database."""
 
 from bucle.ledger.clock import Clock
-from bucle.ledger.context import Context, Scope, acting, because, current_context, within
+from bucle.ledger.context import Context, RequestKey, Scope, acting, because, current_context, handling, within
 from bucle.ledger.errors import DiskFull, HomeBusy, UnknownId
 from bucle.ledger.events import KINDS, ClockAdvanced, Event, StoredEvent, Ticked
 from bucle.ledger.home import Home, ServerAddress, find_server
 from bucle.ledger.ids import content_id, new_id
 from bucle.ledger.instants import format_instant, from_us, parse_duration, parse_instant, to_us
 from bucle.ledger.sqlite import Reader, Row
-from bucle.ledger.store import EventFilter
+from bucle.ledger.store import EventFilter, StoredRequest
 from bucle.ledger.subscriptions import Dispatcher, Subscription
 from bucle.ledger.transactions import Edge, Ledger, Transaction
 
@@ -26,10 +26,12 @@ __all__ = [
     "HomeBusy",
     "Ledger",
     "Reader",
+    "RequestKey",
     "Row",
     "Scope",
     "ServerAddress",
     "StoredEvent",
+    "StoredRequest",
     "Subscription",
     "Ticked",
     "Transaction",
@@ -41,6 +43,7 @@ __all__ = [
     "find_server",
     "format_instant",
     "from_us",
+    "handling",
     "new_id",
     "parse_duration",
     "parse_instant",

@@ -1,6 +1,8 @@
 """The home's clock: the wall clock, or a replay clock that moves only when it is told to."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -27,15 +29,29 @@ class Clock:
         """Return the present moment in microseconds since 1970."""
         return to_us(self.now())
 
-    def move(self, writer: Writer, to: datetime) -> None:
-        """Set a replay clock forward. Raises `ledger/clock-not-replay`, `ledger/clock-backwards`."""
+    def check(self, to: datetime) -> None:
+        """Refuse a move that cannot be. Raises `ledger/clock-not-replay`, `ledger/clock-backwards`."""
         if self.kind == "wall":
             raise ClockNotReplay()
+        if to_us(to) < self._now_us:
+            raise ClockBackwards(now=format_instant(self.now()), to=format_instant(to))
+
+    @contextmanager
+    def moved(self, writer: Writer, to: datetime) -> Iterator[None]:
+        """Set a replay clock forward within a transaction: what is written within stands at `to`; on failure it goes back.
+
+        Raises `ledger/clock-not-replay`, `ledger/clock-backwards`.
+        """
         with self._lock:
-            if to_us(to) < self._now_us:
-                raise ClockBackwards(now=format_instant(self.now()), to=format_instant(to))
-            writer.execute("UPDATE clock SET now_us = ? WHERE id = 1", (to_us(to),))
-            self._now_us = to_us(to)
+            self.check(to)
+            before = self._now_us
+            try:
+                writer.execute("UPDATE clock SET now_us = ? WHERE id = 1", (to_us(to),))
+                self._now_us = to_us(to)
+                yield
+            except BaseException:
+                self._now_us = before
+                raise
 
 
 def load_clock(reader: Reader) -> Clock | None:

@@ -15,13 +15,22 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The name under which a request may be sent again without being done again, and the digest of what it asks."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """Who acts in which role, within which scope, and the seqs of the events being handled."""
+    """Who acts in which role, within which scope, the seqs of the events being handled, and the request's key if it has one."""
 
     actor: str = "system"
     role: str = "system"
     scope: Scope = Scope()
     causes: tuple[int, ...] = ()
+    request: RequestKey | None = None
 
 
 _context: ContextVar[Context] = ContextVar("bucle_context", default=Context())
@@ -43,6 +52,13 @@ def acting(actor: str, role: str) -> Iterator[None]:
 def within(scope: Scope) -> Iterator[None]:
     """Let all events within belong to `scope`."""
     with _bound(replace(_context.get(), scope=scope)):
+        yield
+
+
+@contextmanager
+def handling(request: RequestKey) -> Iterator[None]:
+    """Let the first write within note, in its own transaction, that the request took effect."""
+    with _bound(replace(_context.get(), request=request)):
         yield
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,31 +78,41 @@ def find_server(path: Path) -> ServerAddress | None:
     except OSError:
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _announced(path)
+        return _announced(path, lock)
     else:
         return None
     finally:
         os.close(lock)
 
 
-def _announced(path: Path) -> ServerAddress | None:
+def _announced(path: Path, lock: int) -> ServerAddress | None:
+    """Return the address that the holder announced; a killed server leaves one behind that is not the holder's."""
     try:
         document = json.loads((path / "server.json").read_text("utf-8"))
-        return ServerAddress(document["url"], document["pid"])
+        address = ServerAddress(document["url"], document["pid"])
     except (OSError, ValueError, KeyError):
         return None
+    return address if str(address.pid) == _holder(lock) else None
 
 
 def _take(lock: int, path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        raise HomeBusy(path=path, pid=holder) from None
+    """Take the lock; a process that only looks whether it is held (`find_server`) is waited for."""
+    for pause in (0.002, 0.01, 0.05, 0.0):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            time.sleep(pause)
+    else:
+        raise HomeBusy(path=path, pid=_holder(lock) or "unknown")
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def _holder(lock: int) -> str:
+    return os.pread(lock, 32, 0).decode("ascii", "replace").strip()
 
 
 def _refuse_network_file_system(path: Path) -> None:

@@ -36,6 +36,20 @@ WITH RECURSIVE walk (id, depth) AS (
 SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edge edge JOIN walk ON edge.source = walk.id
 """
 
+COUNT_LOOSE_CAUSES = "SELECT count(*) FROM event_cause WHERE cause NOT IN (SELECT seq FROM event)"
+NOTE_REQUEST = "INSERT INTO request (name, digest, at_us) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"
+KEEP_ANSWER = "UPDATE request SET status = ?, answer = ? WHERE name = ?"
+FORGET_REQUESTS = "DELETE FROM request WHERE at_us < ?"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A request that took effect; `status` and `answer` are None when its answer was not kept."""
+
+    digest: str
+    status: int | None
+    answer: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
@@ -87,6 +101,12 @@ def insert_event(writer: Writer, values: Sequence[object], causes: Sequence[int]
     if causes:
         writer.execute_many(INSERT_CAUSE, [(seq, cause) for cause in causes])
     return seq
+
+
+def select_request(reader: Reader, name: str) -> StoredRequest | None:
+    """Return the request of that name if it took effect, or None."""
+    row = reader.row("SELECT digest, status, answer FROM request WHERE name = ?", (name,))
+    return StoredRequest(row[0], row[1], row[2]) if row else None
 
 
 def newest_seq(reader: Reader) -> int:

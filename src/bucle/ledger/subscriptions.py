@@ -40,7 +40,7 @@ class Dispatcher:
         """Handle everything that waits, also what the handlers themselves bring about; return how many deliveries."""
         delivered = 0
         with self._turn:
-            while (batch := self._deliver_batch()) is not None:
+            while not self._stop.is_set() and (batch := self._deliver_batch()) is not None:
                 delivered += batch
         return delivered
 
@@ -57,8 +57,13 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self.drain()
-            self._ledger.wait(min(self._cursors.values(), default=0), timeout=1.0)
+            try:
+                self.drain()
+                self._ledger.wait(min(self._cursors.values(), default=0), timeout=1.0)
+            except Exception:
+                if not self._stop.is_set():  # for instance a full disk: what was not delivered stays waiting
+                    _log.exception("the dispatcher pauses")
+                    self._stop.wait(5.0)
 
     def _deliver_batch(self) -> int | None:
         """Deliver the next events that anybody waits for; None when all cursors are at the end."""
@@ -68,6 +73,8 @@ class Dispatcher:
             return None
         delivered = 0
         for event in events:
+            if self._stop.is_set():
+                return delivered
             for subscription in self._subscriptions:
                 if self._cursors[subscription.name] < event.seq and _wants(subscription, event):
                     self._deliver(subscription, event)
@@ -83,6 +90,8 @@ class Dispatcher:
                     subscription.handler(event)
                     break
                 except Exception as error:
+                    if self._stop.is_set():  # the house is going down under the handler: the event waits for the next start
+                        return
                     _log.exception("subscription %s, event %s, attempt %s", subscription.name, event.seq, attempt)
                     if attempt == _ATTEMPTS or isinstance(error, BucleError):
                         self._give_up(subscription, event, error)

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,10 @@ from bucle.ledger.context import current_context
 from bucle.ledger.errors import UnknownId
 from bucle.ledger.events import Event, StoredEvent
 from bucle.ledger.ids import new_id
+from bucle.ledger.instants import to_us
 from bucle.ledger.migrations import migrate
 from bucle.ledger.sqlite import Database, Durability, Reader, Row, Writer
-from bucle.ledger.store import EventFilter
+from bucle.ledger.store import EventFilter, StoredRequest
 
 NodeType = Literal["execution", "artifact", "context"]
 
@@ -91,6 +92,7 @@ class Ledger:
     def __init__(self, path: Path, *, durability: Durability = "process", replay_from: datetime | None = None) -> None:
         self._database = Database(path, durability)
         self._committed = threading.Condition()
+        self._listeners: tuple[Callable[[], None], ...] = ()
         try:
             migrate(self._database, path)
             self.clock = self._load_or_make_clock(replay_from)
@@ -103,8 +105,9 @@ class Ledger:
         """Run one transaction; when the block has ended without error it is durable, otherwise nothing of it is visible."""
         with self._database.write() as writer:
             yield Transaction(writer, self.clock)
-        with self._committed:
-            self._committed.notify_all()
+            if (request := current_context().request) is not None:
+                writer.execute(store.NOTE_REQUEST, (request.name, request.digest, time.time_ns() // 1000))
+        self._tell()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -140,6 +143,37 @@ class Ledger:
                     return self.newest() > after
         return True
 
+    def move_clock(self, to: datetime, *events: Event) -> list[int]:
+        """Set the replay clock to `to` and append `events` about the clock, which happen at that moment; return their seqs.
+
+        Raises `ledger/clock-not-replay`, `ledger/clock-backwards`.
+        """
+        with self._database.write() as writer:
+            transaction = Transaction(writer, self.clock)
+            with self.clock.moved(writer, to):
+                seqs = [transaction.emit(event, "clock") for event in events]
+        self._tell()
+        return seqs
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each commit, in the thread that committed; it must be quick and must not write."""
+        self._listeners += (listener,)
+
+    def request(self, name: str) -> StoredRequest | None:
+        """Return the request that took effect under a key's name, or None."""
+        with self.read() as reader:
+            return store.select_request(reader, name)
+
+    def keep_answer(self, name: str, status: int, answer: str) -> None:
+        """Keep the answer of a request that took effect; nothing is kept of one that had no effect."""
+        with self._database.write() as writer:
+            writer.execute(store.KEEP_ANSWER, (status, answer, name))
+
+    def forget_requests(self, older_than: datetime) -> int:
+        """Forget the keys and answers of requests before a moment (database time); return how many."""
+        with self._database.write() as writer:
+            return writer.execute(store.FORGET_REQUESTS, (to_us(older_than),))
+
     def why(self, id: str) -> list[StoredEvent]:
         """Return the events about `id` (or the event of that id or seq) and, transitively, their causes, newest first."""
         with self.read() as reader:
@@ -169,6 +203,14 @@ class Ledger:
             row = reader.row("SELECT * FROM lineage_node WHERE id = ?", (id,))
             return {column: row[column] for column in row.keys()} if row else None
 
+    def check(self) -> list[str]:
+        """Return what is wrong with the database file and its references; empty when it is whole."""
+        with self.read() as reader:
+            problems = [str(row[0]) for row in reader.rows("PRAGMA quick_check")]
+            row = reader.row(store.COUNT_LOOSE_CAUSES)
+        loose = [f"{row[0]} causes name no event"] if row and row[0] else []
+        return [problem for problem in problems if problem != "ok"] + loose
+
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy of the database to `path`, also while others write."""
         self._database.copy_to(path)
@@ -176,6 +218,12 @@ class Ledger:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+    def _tell(self) -> None:
+        with self._committed:
+            self._committed.notify_all()
+        for listener in self._listeners:
+            listener()
 
     def _load_or_make_clock(self, replay_from: datetime | None) -> Clock:
         with self._database.write() as writer:

@@ -51,3 +51,12 @@ CREATE TABLE clock (
   kind TEXT NOT NULL,
   now_us BIGINT NOT NULL
 );
+
+CREATE TABLE request (
+  name TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  at_us BIGINT NOT NULL,
+  status INTEGER,
+  answer TEXT
+);
+CREATE INDEX request_at ON request (at_us);

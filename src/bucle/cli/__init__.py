@@ -1,0 +1,5 @@
+"""`bucle ...`: a module for each group of commands, loaded when it is called (see `commands.py`)."""
+
+from bucle.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,18 @@
+"""The way to a home: over HTTP to the server that holds it, or in this process while it holds the lock."""
+
+from bucle.client.connection import Client, connect
+from bucle.client.errors import ConnectionLost, NeedsServer, NoProject, NotBucle, Unreachable
+from bucle.client.homes import default_home, project_name, project_root
+
+__all__ = [
+    "Client",
+    "ConnectionLost",
+    "NeedsServer",
+    "NoProject",
+    "NotBucle",
+    "Unreachable",
+    "connect",
+    "default_home",
+    "project_name",
+    "project_root",
+]

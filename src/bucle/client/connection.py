@@ -1,0 +1,192 @@
+"""`bucle.connect`: one client for a folder or a server, with the same routes and the same errors either way."""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast, overload
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from bucle.client.answers import value_of
+from bucle.client.errors import NoProject
+from bucle.client.homes import default_home, project_name
+from bucle.client.transports import HTTPTransport, InProcessTransport, Transport
+from bucle.ledger import HomeBusy, find_server
+from bucle.messages import language
+from bucle.version import __version__
+
+T = TypeVar("T")
+_PATIENCE = 15.0
+
+
+class Client:
+    """Speaks the routes of one home. Use it as a context manager, or close it: without a server it holds the home's lock."""
+
+    def __init__(self, transport: Transport, token: str | None, project: str | None, name: str) -> None:
+        self._transport = transport
+        self._project = project
+        self._headers = {"X-Bucle-Client": name, "Accept-Language": language(), "Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    @property
+    def url(self) -> str:
+        """Where the routes are spoken to; http://localhost stands for this very process."""
+        return self._transport.url
+
+    @property
+    def in_process(self) -> bool:
+        """Whether this process holds the home itself."""
+        return isinstance(self._transport, InProcessTransport)
+
+    @property
+    def project(self) -> str:
+        """The project that is meant: as given, else that of the nearest bucle.toml. Raises `client/no-project`."""
+        found = self._project or project_name()
+        if found is None:
+            raise NoProject()
+        return found
+
+    def path(self, *parts: str) -> str:
+        """Return the path of something of the project: `path("runs", id)` is `/api/v1/projects/PROJECT/runs/ID`."""
+        return "/api/v1/projects/" + "/".join(quote(part, safe="") for part in (self.project, *parts))
+
+    @overload
+    def get(self, path: str, query: Mapping[str, object] | None = ..., *, returns: type[T]) -> T: ...
+    @overload
+    def get(self, path: str, query: Mapping[str, object] | None = ...) -> Any: ...
+    def get(self, path: str, query: Mapping[str, object] | None = None, *, returns: Any = Any) -> Any:
+        """Return what a route answers, decoded as `returns`."""
+        return self._call("GET", path, query, None, returns)
+
+    @overload
+    def post(
+        self,
+        path: str,
+        body: object = ...,
+        query: Mapping[str, object] | None = ...,
+        *,
+        returns: type[T],
+        key: str | None = ...,
+    ) -> T: ...
+    @overload
+    def post(
+        self, path: str, body: object = ..., query: Mapping[str, object] | None = ..., *, key: str | None = ...
+    ) -> Any: ...
+    def post(
+        self,
+        path: str,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+        *,
+        returns: Any = Any,
+        key: str | None = None,
+    ) -> Any:
+        """Send `body` (JSON of a struct, dataclass or mapping; bytes and files as they are) and return the answer.
+
+        `key` is the Idempotency-Key: with the same key it happens once, however often it is sent.
+        """
+        return self._call("POST", path, query, body, returns, key)
+
+    def put(self, path: str, body: object = None, query: Mapping[str, object] | None = None, *, key: str | None = None) -> Any:
+        """As `post`, with PUT."""
+        return self._call("PUT", path, query, body, Any, key)
+
+    def delete(self, path: str, query: Mapping[str, object] | None = None, *, key: str | None = None) -> Any:
+        """Delete what is at the path."""
+        return self._call("DELETE", path, query, None, Any, key)
+
+    def stream(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[bytes]:
+        """Return the lines of a streamed answer as they come. Raises `client/needs-server` without a server."""
+        return self._transport.stream(_target(path, query), {**self._headers, "Accept": "text/event-stream"})
+
+    def why(self, id: str) -> Any:
+        """Return the events about an id and, transitively, what caused them: `{"id", "events"}`, newest first."""
+        return self.get(f"/api/v1/why/{quote(id, safe='')}")
+
+    def lineage(self, id: str, direction: str = "up") -> Any:
+        """Return what an id was made from ("up") or what was made from it ("down"): `{"nodes", "edges"}`."""
+        return self.get(f"/api/v1/lineage/{quote(id, safe='')}", {"direction": direction})
+
+    def close(self) -> None:
+        """Give back the connection, or the home."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _call(
+        self, method: str, path: str, query: Mapping[str, object] | None, body: object, returns: Any, key: str | None = None
+    ) -> Any:
+        headers = dict(self._headers)
+        data: bytes | Path | None
+        if body is None or isinstance(body, bytes | Path):
+            data = body
+            if body is not None:
+                headers["Content-Type"] = "application/octet-stream"
+        else:
+            data = msgspec.json.encode(body)
+            headers["Content-Type"] = "application/json"
+        if method != "GET":
+            headers["Idempotency-Key"] = key or str(uuid.uuid4())
+        answer = self._transport.send(method, _target(path, query), headers, data)
+        return value_of(answer, returns, self.url)
+
+
+def connect(
+    url: str | None = None,
+    token: str | None = None,
+    project: str | None = None,
+    home: str | Path | None = None,
+    name: str | None = None,
+) -> Client:
+    """Return a client for the server at `url`, or for the home in a folder: over HTTP when a server holds it, else directly.
+
+    What is not given comes from BUCLE_URL, BUCLE_TOKEN, BUCLE_HOME; the home is `.bucle` beside the nearest bucle.toml, else
+    in the user's data folder. `name` is what the client calls itself in records. A process that holds the home only for a
+    moment is waited for. Raises `ledger/home-busy`, `client/unreachable`.
+    """
+    token = token or os.environ.get("BUCLE_TOKEN") or None
+    url = url or (None if home else os.environ.get("BUCLE_URL")) or None
+    transport: Transport = HTTPTransport(url) if url else _way_to(Path(home).absolute() if home else default_home())
+    return Client(transport, token, project, name or f"bucle-python/{__version__}")
+
+
+def _way_to(home: Path) -> Transport:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        server = find_server(home)
+        if server is not None:
+            return HTTPTransport(server.url)
+        try:
+            return _in_process(home)
+        except HomeBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _in_process(home: Path) -> Transport:
+    from bucle.server import open_house
+
+    house = open_house(home, "call")
+    try:
+        return cast(Transport, InProcessTransport(house))
+    except BaseException:
+        house.close()
+        raise
+
+
+def _target(path: str, query: Mapping[str, object] | None) -> str:
+    given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _text(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -1,0 +1,45 @@
+"""What can go wrong on the way to a home."""
+
+from bucle.errors import BucleError
+
+
+class Unreachable(BucleError, code="client/unreachable", status=503):
+    """No server answers at the address."""
+
+    message = "No bucle answers at {url}: {reason}."
+    next = "Check BUCLE_URL and start it with `bucle up`."
+
+
+class ConnectionLost(BucleError, code="client/connection-lost", status=503):
+    """The server went away in the middle of a request."""
+
+    message = "The connection to {url} was lost before the answer came."
+    next = "Start the server again with `bucle up`; `bucle events` shows what took effect."
+
+
+class NotBucle(BucleError, code="client/not-bucle", status=502):
+    """Something else than bucle answers at the address."""
+
+    message = "What answers at {url} is not bucle (status {status})."
+    next = "Check BUCLE_URL."
+
+
+class BadURL(BucleError, code="client/bad-url"):
+    """An address is not that of a server."""
+
+    message = "{url!r} is not the address of a server."
+    next = "Write it as http://127.0.0.1:7070."
+
+
+class NeedsServer(BucleError, code="client/needs-server", status=409):
+    """What was asked for makes sense only while a server is up."""
+
+    message = "No server holds the home {home}."
+    next = "Start one with `bucle up --detach`."
+
+
+class NoProject(BucleError, code="client/no-project"):
+    """It is not said which project is meant."""
+
+    message = "It is not clear which project is meant."
+    next = "Run this within a project's folder, or name it with --project."

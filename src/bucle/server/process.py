@@ -1,0 +1,133 @@
+"""The server process: takes the port and the home, answers, acts, and gives everything back on the way out."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import logging.handlers
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import uvicorn
+
+from bucle.identity import has_tokens
+from bucle.server.app import open_house, route_table
+from bucle.server.asgi import Application
+from bucle.server.errors import BadAddress, PortInUse, Unprotected
+from bucle.server.house import House
+from bucle.server.security import guard_for, is_loopback
+
+Role = Literal["all", "api"]
+"""`all` also acts on its own (clock, triggers, runs); `api` only answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server is started; port 0 takes any free one."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 7070
+    role: Role = "all"
+    allowed_hosts: tuple[str, ...] = ()
+
+
+def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Answer until SIGTERM or SIGINT; `ready` is told the URL. The port and the home are checked before anything is done.
+
+    Raises `server/port-in-use`, `server/bad-address`, `server/unprotected`, `ledger/home-busy` and what `Home.open` raises.
+    """
+    with listen(options.host, options.port) as listener:
+        house = open_house(options.home, "server", acts=options.role == "all")
+        handler = _log_to(house.home.folder("logs") / "bucle.log")
+        try:
+            if not is_loopback(options.host) and not has_tokens(house.ledger):
+                raise Unprotected(host=options.host, where="--host")
+            application = Application(house, route_table(), guard_for(options.host, options.allowed_hosts))
+            _answer(application, listener, options, ready)
+            application.close()
+        finally:
+            house.close()
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address. Raises `server/port-in-use`, `server/bad-address`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise PortInUse(port=port, host=host, where="--port") from None
+        raise BadAddress(host=f"{host}:{port}", where="--host") from None
+    return listener
+
+
+def _answer(application: Application, listener: socket.socket, options: ServerOptions, ready: Callable[[str], None]) -> None:
+    house, port = application.house, listener.getsockname()[1]
+    named = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+    house.url = f"http://[{named}]:{port}" if ":" in named else f"http://{named}:{port}"
+
+    def started() -> None:
+        house.home.announce(house.url)
+        ready(house.url)
+        threading.Thread(target=_start, args=(house,), name="bucle-start", daemon=True).start()
+
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again on its way out; the home is closed after that
+        signal.signal(number, lambda *_: None)
+    _Server(config, started, house.leave).run(sockets=[listener])
+
+
+def _start(house: House) -> None:
+    try:
+        house.start()
+    except Exception:
+        logging.getLogger(__name__).exception("a start hook failed")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it answers and when it begins to leave."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], leaving: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell_started = started
+        self._tell_leaving = leaving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._tell_leaving()
+        await super().shutdown(sockets)
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=10_000_000, backupCount=5, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    return handler

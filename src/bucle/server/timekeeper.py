@@ -1,0 +1,133 @@
+"""Time in the house: a tick for each full hour, of the wall clock as it passes or of a replay clock as it is advanced."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from bucle.ledger import (
+    ClockAdvanced,
+    EventFilter,
+    Ticked,
+    acting,
+    because,
+    current_context,
+    format_instant,
+)
+from bucle.server.errors import ClockBusy
+from bucle.server.house import House
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """Where the home's clock stands and, on its way, where to and what it waits for."""
+
+    kind: Literal["wall", "replay"]
+    now: datetime
+    until: datetime | None
+    waiting_for: str | None
+    error: str | None
+
+
+class Timekeeper:
+    """Moves a replay clock hour by hour; rings the hours of a wall clock."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._ledger = house.ledger
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._until: datetime | None = None
+        self._waiting_for: str | None = None
+        self._error: str | None = None
+
+    def state(self) -> ClockState:
+        """Return where the clock stands."""
+        clock = self._ledger.clock
+        return ClockState(clock.kind, clock.now(), self._until, self._waiting_for, self._error)
+
+    def advance(self, until: datetime) -> ClockState:
+        """Send the replay clock on its way, and return at once; `state` shows how far it is.
+
+        Raises `server/clock-busy`, `ledger/clock-not-replay`, `ledger/clock-backwards`.
+        """
+        with self._lock:
+            if self._until is not None:
+                raise ClockBusy(until=format_instant(self._until))
+            now = self._ledger.clock.now()
+            self._ledger.clock.check(until)
+            with self._ledger.write() as tx:
+                seq = tx.emit(ClockAdvanced(now, until), "clock")
+            context = current_context()
+            self._go(until, seq, context.actor, context.role)
+        return self.state()
+
+    def start(self) -> None:
+        """Ring the hours of a wall clock; carry a replay clock on where a server that died left it."""
+        if self._ledger.clock.kind == "wall":
+            self._run(self._ring)
+            return
+        asked = self._ledger.events(EventFilter(kinds=("ledger.clock_advanced",), newest_first=True, limit=1))
+        if asked:
+            until = datetime.fromisoformat(asked[0].data["until"])
+            if until > self._ledger.clock.now():
+                with self._lock:
+                    self._go(until, asked[0].seq, asked[0].actor, asked[0].role)
+
+    def stop(self) -> None:
+        """Wait for the thread, which ends at the next safe point once the house is closing."""
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def _go(self, until: datetime, seq: int, actor: str, role: str) -> None:
+        self._until, self._error = until, None
+
+        def travel() -> None:
+            try:
+                with acting(actor, role), because(seq):
+                    self._travel(until)
+            except Exception as error:
+                self._error = f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                self._until = self._waiting_for = None
+
+        self._run(travel)
+
+    def _travel(self, until: datetime) -> None:
+        self._house.settle(self._report)
+        while not self._house.closing and (now := self._ledger.clock.now()) < until:
+            following = _full_hour(now) + _HOUR
+            if following > until:
+                self._ledger.move_clock(until)
+            else:
+                self._ledger.move_clock(following, Ticked(following))
+            self._house.settle(self._report)
+            self._waiting_for = None
+
+    def _report(self, what: str) -> None:
+        self._waiting_for = what
+
+    def _ring(self) -> None:
+        """Emit the present hour if no process did, then each following one; hours that nobody was up for coalesce."""
+        last = self._ledger.events(EventFilter(kinds=("ledger.ticked",), newest_first=True, limit=1))
+        rung = datetime.fromisoformat(last[0].data["hour"]) if last else None
+        while not self._house.closing:
+            hour = _full_hour(self._ledger.clock.now())
+            if rung is None or hour > rung:
+                with self._ledger.write() as tx:
+                    tx.emit(Ticked(hour), "clock")
+                rung = hour
+            remaining = (hour + _HOUR - self._ledger.clock.now()).total_seconds()
+            self._house.pause(min(max(remaining, 0.01), 60.0))
+
+    def _run(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="bucle-clock", daemon=True)
+        self._thread.start()
+
+
+def _full_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,3 @@
+"""The version of this bucle."""
+
+__version__ = "0.1.0"
