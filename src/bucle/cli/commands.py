@@ -32,4 +32,5 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "Show what the evidence proves."),
     "token": ("identity", "Tokens of people and services."),
     "doctor": ("operation", "Look for what is not well, and say what to do."),
+    "gc": ("operation", "Remove what nothing refers to any more."),
 }

@@ -1,8 +1,8 @@
-"""Operation: doctor."""
+"""Operation: doctor, gc."""
 
 import click
 
-from bucle.cli.session import Command, Session
+from bucle.cli.session import Command, Session, pass_session
 
 
 @click.command("doctor", cls=Command)
@@ -24,4 +24,13 @@ def doctor(context: click.Context) -> None:
         context.exit(1)
 
 
-COMMANDS = [doctor]
+@click.command("gc", cls=Command)
+@click.option("--grace", default="24h", show_default=True, help="Spare what was put less long ago.")
+@pass_session
+def collect(session: Session, grace: str) -> None:
+    """Remove what nothing refers to any more."""
+    report = session.client.post("/api/v1/gc", {"grace": grace})
+    session.show(report, lambda: session.table(tuple(report), [tuple(report.values())]))
+
+
+COMMANDS = [doctor, collect]

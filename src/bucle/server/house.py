@@ -4,9 +4,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from bucle.artifacts import ArtifactStore
 from bucle.ledger import Dispatcher, Home, Ledger, Subscription
+
+if TYPE_CHECKING:
+    from bucle.runtimes import RunnerPool
 
 T = TypeVar("T")
 Mode = Literal["server", "call"]
@@ -50,6 +54,18 @@ class House:
     def ledger(self) -> Ledger:
         """The home's ledger."""
         return self.home.ledger
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """The home's artifact store."""
+        return self.part(ArtifactStore)
+
+    @property
+    def runners(self) -> "RunnerPool":
+        """The warm child processes that run projects' code."""
+        from bucle.runtimes import RunnerPool
+
+        return self.part(RunnerPool)
 
     @property
     def dispatcher(self) -> Dispatcher:

@@ -1,0 +1,19 @@
+"""The runners that run projects' code; they are started on first use and have no routes of their own."""
+
+import os
+
+from bucle.runtimes import RunnerPool
+from bucle.server.house import House
+from bucle.server.routing import Route
+
+
+def compose(house: House) -> None:
+    """Put the pool of warm runners in."""
+    logs = house.home.folder("logs") / "runners"
+    logs.mkdir(exist_ok=True)
+    runners = RunnerPool(os.cpu_count() or 1, artifacts=house.artifacts.root, logs=logs)
+    house.add(runners)
+    house.on_stop(runners.close)
+
+
+ROUTES: list[Route] = []
