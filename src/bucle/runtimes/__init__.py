@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bucle.runtimes.child import Child
+    from bucle.runtimes.code import Code, load_code
     from bucle.runtimes.errors import InstallFailed, ProjectCodeFailed, RunnerDied, RunnerTimeout
+    from bucle.runtimes.installation import ensure_runtime, list_runtimes
     from bucle.runtimes.interpreter import Runtime, current_runtime
+    from bucle.runtimes.locks import Lock, lock_requirements, read_lock
     from bucle.runtimes.pool import RunnerPool
     from bucle.runtimes.runner import Runner
+    from bucle.runtimes.wheel import own_wheel
     from bucle.runtimes.wire import Limits
 
 _FACE = {
     "Child": "child",
+    "Code": "code",
     "InstallFailed": "errors",
     "Limits": "wire",
+    "Lock": "locks",
     "ProjectCodeFailed": "errors",
     "Runner": "runner",
     "RunnerDied": "errors",
@@ -25,12 +31,20 @@ _FACE = {
     "RunnerTimeout": "errors",
     "Runtime": "interpreter",
     "current_runtime": "interpreter",
+    "ensure_runtime": "installation",
+    "list_runtimes": "installation",
+    "load_code": "code",
+    "lock_requirements": "locks",
+    "own_wheel": "wheel",
+    "read_lock": "locks",
 }
 
 __all__ = [
     "Child",
+    "Code",
     "InstallFailed",
     "Limits",
+    "Lock",
     "ProjectCodeFailed",
     "Runner",
     "RunnerDied",
@@ -38,6 +52,12 @@ __all__ = [
     "RunnerTimeout",
     "Runtime",
     "current_runtime",
+    "ensure_runtime",
+    "list_runtimes",
+    "load_code",
+    "lock_requirements",
+    "own_wheel",
+    "read_lock",
 ]
 
 

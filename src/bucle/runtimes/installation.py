@@ -1,0 +1,142 @@
+"""Installing a lock into the home: by its digest, all or nothing, with bytecode."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bucle.ledger import Home, Reader
+from bucle.runtimes import store
+from bucle.runtimes.bytecode import compile_bytecode
+from bucle.runtimes.errors import InstallFailed, NoPython
+from bucle.runtimes.events import RuntimeInstalled
+from bucle.runtimes.interpreter import Runtime, installed_packages
+from bucle.runtimes.locks import OWN_PYTHON, Lock, read_lock
+from bucle.runtimes.uv import run_uv
+from bucle.runtimes.wheel import own_wheel, wheel_folder
+
+_FACTS = "bucle-runtime.json"
+_ASK = (
+    "import json, sys, sysconfig;"
+    "print(json.dumps([sys.version.split()[0], sys.implementation.cache_tag, sysconfig.get_path('purelib')]))"
+)
+_turn = threading.Lock()
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """Written last into a runtime's folder: a folder without it was never finished."""
+
+    digest: str
+    python: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Interpreter:
+    version: str
+    tag: str
+    site_packages: Path
+
+
+def ensure_runtime(home: Home, lock_path: Path, wheels: Sequence[Path] = ()) -> Runtime:
+    """Return the runtime of a lock, installed if it is not there yet.
+
+    `wheels` are folders with more wheels; a wheel of this bucle is built where the lock wants it. Nothing is built from
+    source, and every file must have a hash that the lock names. Raises `runtimes/no-lock`, `runtimes/bad-lock`,
+    `runtimes/install-failed`, `runtimes/no-python`, `runtimes/no-uv`.
+    """
+    lock = read_lock(lock_path)
+    folder = home.folder("runtimes") / lock.digest.removeprefix("blake3:")
+    with _turn:
+        facts = _read_facts(folder)
+        if facts is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            facts = _install(home, lock, folder, wheels)
+    return Runtime(lock.digest, folder, folder / "bin" / "python", facts.packages)
+
+
+def list_runtimes(reader: Reader) -> list[Runtime]:
+    """Return the runtimes that the home has installed, oldest first; `path` and `python` are relative to its folder."""
+    rows = reader.rows(store.SELECT_RUNTIMES)
+    names = [(row, Path("runtimes", row["digest"].removeprefix("blake3:"))) for row in rows]
+    return [Runtime(row["digest"], path, path / "bin" / "python", json.loads(row["packages"])) for row, path in names]
+
+
+def _read_facts(folder: Path) -> _Facts | None:
+    try:
+        return msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _install(home: Home, lock: Lock, folder: Path, wheels: Sequence[Path]) -> _Facts:
+    started = time.monotonic()
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    try:
+        interpreter = _make_environment(lock, temporary)
+        _install_packages(lock, temporary, [*wheels, *_own_wheels(home, lock)])
+        compile_bytecode(temporary / "bin" / "python", interpreter.site_packages, interpreter.tag)
+        facts = _Facts(lock.digest, interpreter.version, installed_packages(interpreter.site_packages))
+        (temporary / _FACTS).write_bytes(msgspec.json.encode(facts, order="sorted"))
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _record(home, facts, time.monotonic() - started)
+    return facts
+
+
+def _make_environment(lock: Lock, folder: Path) -> _Interpreter:
+    """A relocatable environment: it is made under a temporary name and then renamed."""
+    wanted = sys.executable if lock.python == OWN_PYTHON else lock.python
+    done = run_uv(["venv", "--relocatable", "--allow-existing", "--no-project", "--python", wanted, str(folder)], cwd=folder)
+    if not done.ok:
+        raise NoPython(wanted=lock.python, own=OWN_PYTHON, where=str(lock.path))
+    asked = subprocess.run([str(folder / "bin" / "python"), "-I", "-c", _ASK], capture_output=True, text=True, check=True)
+    version, tag, site_packages = json.loads(asked.stdout)
+    return _Interpreter(version, tag, Path(site_packages))
+
+
+def _install_packages(lock: Lock, folder: Path, wheels: Sequence[Path]) -> None:
+    python = str(folder / "bin" / "python")
+    arguments = ["pip", "install", "--require-hashes", "--no-build", "--python", python, "-r", str(lock.path)]
+    for each in wheels:
+        arguments += ["--find-links", str(each)]
+    if lock.requirements and not run_uv([*arguments, "--offline"], cwd=folder).ok:  # what is cached needs no index
+        done = run_uv(arguments, cwd=folder)
+        if not done.ok:
+            raise InstallFailed(reason=done.reason, where=_blamed_line(lock, done.reason))
+
+
+def _own_wheels(home: Home, lock: Lock) -> list[Path]:
+    wanted = lock.requirement("bucle")
+    if wanted is None:
+        return []
+    wheels = home.folder("wheels")
+    known = [wheels / wheel_folder(each.partition(":")[2]) for each in wanted.hashes]
+    return [folder for folder in known if folder.is_dir()] or [own_wheel(wheels).parent]
+
+
+def _blamed_line(lock: Lock, reason: str) -> str:
+    """uv names the package that it stumbled over; find its line."""
+    words = {word.strip("`',.()").partition("==")[0].lower().replace("_", "-") for word in reason.split()}
+    lines = [each.line for each in lock.requirements if each.name in words]
+    return f"{lock.path}:{lines[0]}" if lines else str(lock.path)
+
+
+def _record(home: Home, facts: _Facts, seconds: float) -> None:
+    with home.ledger.write() as transaction:
+        installed = RuntimeInstalled(facts.digest, facts.python, len(facts.packages), round(seconds, 3))
+        transaction.node(facts.digest, "artifact", "runtime")
+        event = transaction.emit(installed, facts.digest)
+        packages = json.dumps(facts.packages, sort_keys=True)
+        transaction.execute(store.UPSERT_RUNTIME, (facts.digest, facts.python, packages, transaction.clock.now_us(), event))
