@@ -15,6 +15,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq
 INSERT_CAUSE = "INSERT INTO event_cause (seq, cause) VALUES (?, ?)"
 SELECT_CAUSES = "SELECT seq, cause FROM event_cause WHERE seq BETWEEN ? AND ? ORDER BY seq, cause"
 SELECT_CAUSES_OF = "SELECT cause FROM event_cause WHERE seq = ? ORDER BY cause"
+COUNT_KINDS = "SELECT kind, count(*), max(seq) FROM event WHERE project = ? GROUP BY kind"
 UPSERT_NODE = """
 INSERT INTO lineage_node (id, type, kind, name, project, event) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
@@ -107,6 +108,11 @@ def select_request(reader: Reader, name: str) -> StoredRequest | None:
     """Return the request of that name if it took effect, or None."""
     row = reader.row("SELECT digest, status, answer FROM request WHERE name = ?", (name,))
     return StoredRequest(row[0], row[1], row[2]) if row else None
+
+
+def count_kinds(reader: Reader, project: str) -> dict[str, tuple[int, int]]:
+    """Return how many events of each kind a project has, and the seq of the last."""
+    return {row[0]: (int(row[1]), int(row[2])) for row in reader.rows(COUNT_KINDS, (project,))}
 
 
 def newest_seq(reader: Reader) -> int:
