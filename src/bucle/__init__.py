@@ -7,10 +7,22 @@ from bucle.version import __version__
 if TYPE_CHECKING:
     from bucle.client import Client as Client
     from bucle.client import connect as connect
+    from bucle.features import Entity as Entity
+    from bucle.features import Label as Label
+    from bucle.features import TrainingFrame as TrainingFrame
+    from bucle.features import TrainingSet as TrainingSet
+    from bucle.features import aggregates as aggregates
+    from bucle.features import features as features
 
 _PUBLIC = {
     "Client": "client",
+    "Entity": "features",
+    "Label": "features",
+    "TrainingFrame": "features",
+    "TrainingSet": "features",
+    "aggregates": "features",
     "connect": "client",
+    "features": "features",
 }
 """Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""
 

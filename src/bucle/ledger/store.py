@@ -13,15 +13,8 @@ INSERT INTO event (id, at_us, as_of_us, project, environment, kind, version, sub
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq
 """
 INSERT_CAUSE = "INSERT INTO event_cause (seq, cause) VALUES (?, ?)"
-COUNT_KINDS = "SELECT kind, count(*), max(seq) FROM event WHERE project = ? GROUP BY kind"
-SELECT_WITH_CAUSES = """
-WITH RECURSIVE walk (seq) AS (
-  SELECT seq FROM event WHERE subject = ? OR id = ? OR seq = ?
-  UNION SELECT event FROM lineage_node WHERE id = ? AND event IS NOT NULL
-  UNION SELECT event_cause.cause FROM event_cause JOIN walk ON event_cause.seq = walk.seq
-)
-SELECT event.* FROM event JOIN walk ON event.seq = walk.seq ORDER BY event.seq DESC
-"""
+SELECT_CAUSES = "SELECT seq, cause FROM event_cause WHERE seq BETWEEN ? AND ? ORDER BY seq, cause"
+SELECT_CAUSES_OF = "SELECT cause FROM event_cause WHERE seq = ? ORDER BY cause"
 UPSERT_NODE = """
 INSERT INTO lineage_node (id, type, kind, name, project, event) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
@@ -99,12 +92,6 @@ def select_event(reader: Reader, seq: int) -> StoredEvent | None:
     return _with_causes(reader, [row])[0] if row else None
 
 
-def select_with_causes(reader: Reader, id: str) -> list[StoredEvent]:
-    """Return the events about `id`, the one of that id or seq, the one that made a lineage node, and all their causes."""
-    seq = int(id) if id.isascii() and id.isdecimal() and len(id) < 19 else -1
-    return _with_causes(reader, reader.rows(SELECT_WITH_CAUSES, (id, id, seq, id)))
-
-
 def insert_event(writer: Writer, values: Sequence[object], causes: Sequence[int]) -> int:
     """Append an event with its causes and return its seq."""
     row = writer.row(INSERT_EVENT, values)
@@ -122,11 +109,6 @@ def select_request(reader: Reader, name: str) -> StoredRequest | None:
     return StoredRequest(row[0], row[1], row[2]) if row else None
 
 
-def count_kinds(reader: Reader, project: str) -> dict[str, tuple[int, int]]:
-    """Return how many events of each kind a project has, and the seq of the last."""
-    return {row[0]: (int(row[1]), int(row[2])) for row in reader.rows(COUNT_KINDS, (project,))}
-
-
 def newest_seq(reader: Reader) -> int:
     """Return the seq of the last event, 0 for none."""
     row = reader.row("SELECT max(seq) FROM event")
@@ -139,12 +121,11 @@ def _kind_clause(kind: str) -> str:
 
 def _with_causes(reader: Reader, rows: Sequence[Row]) -> list[StoredEvent]:
     causes: dict[int, list[int]] = {}
-    seqs = [row["seq"] for row in rows]
-    for start in range(0, len(seqs), 500):
-        some = seqs[start : start + 500]
-        marks = ", ".join("?" * len(some))
-        sql = f"SELECT seq, cause FROM event_cause WHERE seq IN ({marks}) ORDER BY seq, cause"
-        for row in reader.rows(sql, some):
+    if len(rows) == 1:
+        causes[rows[0]["seq"]] = [row[0] for row in reader.rows(SELECT_CAUSES_OF, (rows[0]["seq"],))]
+    elif rows:
+        first, last = sorted((rows[0]["seq"], rows[-1]["seq"]))
+        for row in reader.rows(SELECT_CAUSES, (first, last)):
             causes.setdefault(row[0], []).append(row[1])
     return [_stored(row, causes.get(row["seq"], [])) for row in rows]
 
