@@ -7,22 +7,22 @@ from bucle.version import __version__
 if TYPE_CHECKING:
     from bucle.client import Client as Client
     from bucle.client import connect as connect
-    from bucle.features import Entity as Entity
-    from bucle.features import Label as Label
-    from bucle.features import TrainingFrame as TrainingFrame
-    from bucle.features import TrainingSet as TrainingSet
-    from bucle.features import aggregates as aggregates
-    from bucle.features import features as features
+    from bucle.pipelines import on_degradation as on_degradation
+    from bucle.pipelines import on_drift as on_drift
+    from bucle.pipelines import on_new_data as on_new_data
+    from bucle.pipelines import on_schedule as on_schedule
+    from bucle.pipelines import pipeline as pipeline
+    from bucle.pipelines import step as step
 
 _PUBLIC = {
     "Client": "client",
-    "Entity": "features",
-    "Label": "features",
-    "TrainingFrame": "features",
-    "TrainingSet": "features",
-    "aggregates": "features",
     "connect": "client",
-    "features": "features",
+    "on_degradation": "pipelines",
+    "on_drift": "pipelines",
+    "on_new_data": "pipelines",
+    "on_schedule": "pipelines",
+    "pipeline": "pipelines",
+    "step": "pipelines",
 }
 """Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""
 

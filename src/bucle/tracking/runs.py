@@ -205,6 +205,16 @@ def finish_run(
     return seq
 
 
+def reopen_run(tx: Transaction, run_id: str) -> None:
+    """Let a run that failed or was cancelled go on: it is running again. Raises `tracking/unknown-run`, `tracking/run-over`."""
+    row = store.select_run(tx, run_id)
+    if row is None:
+        raise UnknownRun(id=run_id)
+    if row["status"] == "succeeded":
+        raise RunOver(id=run_id, status=row["status"])
+    store.reopen_run(tx, run_id)
+
+
 def run_state(reader: Reader | Transaction, run_id: str, project: str | None = None) -> Run:
     """Return a run without what it recorded. Raises `tracking/unknown-run` (also for a run of another project)."""
     row = store.select_run(reader, run_id, project)

@@ -20,6 +20,7 @@ INSERT INTO run (id, project, environment, experiment, name, kind, purpose, pare
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, 0, ?, NULL)
 """
 END_RUN = "UPDATE run SET status = ?, ended_us = ?, error = ?, ended_event = ? WHERE id = ?"
+REOPEN_RUN = "UPDATE run SET status = 'running', ended_us = NULL, error = NULL, ended_event = NULL WHERE id = ?"
 TOUCH_RUN = "UPDATE run SET touched_us = ?, batches = max(batches, ?) WHERE id = ?"
 INSERT_DATA = "INSERT INTO run_data (run, source, version) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_PARAM = "INSERT INTO run_param (run, name, value) VALUES (?, ?, ?) ON CONFLICT (run, name) DO NOTHING"
@@ -180,6 +181,11 @@ def select_experiment(reader: Reader | Transaction, project: str, name: str) -> 
 def insert_experiment(tx: Transaction, id: str, project: str, name: str, created_us: int, seq: int) -> None:
     """Insert an experiment."""
     tx.execute(INSERT_EXPERIMENT, (id, project, name, created_us, seq))
+
+
+def reopen_run(tx: Transaction, run_id: str) -> None:
+    """Let a run be running again."""
+    tx.execute(REOPEN_RUN, (run_id,))
 
 
 def count_iterations(reader: Reader | Transaction, run_id: str, parent: str | None) -> int:

@@ -1,0 +1,107 @@
+"""Pipelines: steps, handles, runs that survive, the step cache, engines, triggers and schedules.
+
+The face is lazy: a child process imports only what it needs of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bucle.pipelines.codecs import ValueRef
+    from bucle.pipelines.declared import Pipeline, PipelineSpec, pipeline
+    from bucle.pipelines.errors import StepFailed, UnknownRun
+    from bucle.pipelines.events import RunFailed, RunFinished, RunResumed, RunStarted, StepFinished, StepStarted
+    from bucle.pipelines.executing import execute
+    from bucle.pipelines.handles import Handle
+    from bucle.pipelines.launching import Firing
+    from bucle.pipelines.lint import check_pipeline
+    from bucle.pipelines.orders import Result, WorkOrder
+    from bucle.pipelines.runs import (
+        Attempt,
+        PipelineRun,
+        StepRun,
+        get_pipeline_run,
+        list_attempts,
+        list_pipeline_runs,
+        list_steps,
+    )
+    from bucle.pipelines.steps import Step, step
+    from bucle.pipelines.supervisor import Runs
+    from bucle.pipelines.triggers import on_degradation, on_drift, on_new_data, on_schedule
+
+_FACE = {
+    "Attempt": "runs",
+    "Firing": "launching",
+    "Handle": "handles",
+    "Pipeline": "declared",
+    "PipelineRun": "runs",
+    "PipelineSpec": "declared",
+    "Result": "orders",
+    "RunFailed": "events",
+    "RunFinished": "events",
+    "RunResumed": "events",
+    "RunStarted": "events",
+    "Runs": "supervisor",
+    "Step": "steps",
+    "StepFailed": "errors",
+    "StepFinished": "events",
+    "StepRun": "runs",
+    "StepStarted": "events",
+    "UnknownRun": "errors",
+    "ValueRef": "codecs",
+    "WorkOrder": "orders",
+    "check_pipeline": "lint",
+    "execute": "executing",
+    "get_pipeline_run": "runs",
+    "list_attempts": "runs",
+    "list_pipeline_runs": "runs",
+    "list_steps": "runs",
+    "on_degradation": "triggers",
+    "on_drift": "triggers",
+    "on_new_data": "triggers",
+    "on_schedule": "triggers",
+    "pipeline": "declared",
+    "step": "steps",
+}
+
+__all__ = [
+    "Attempt",
+    "Firing",
+    "Handle",
+    "Pipeline",
+    "PipelineRun",
+    "PipelineSpec",
+    "Result",
+    "RunFailed",
+    "RunFinished",
+    "RunResumed",
+    "RunStarted",
+    "Runs",
+    "Step",
+    "StepFailed",
+    "StepFinished",
+    "StepRun",
+    "StepStarted",
+    "UnknownRun",
+    "ValueRef",
+    "WorkOrder",
+    "check_pipeline",
+    "execute",
+    "get_pipeline_run",
+    "list_attempts",
+    "list_pipeline_runs",
+    "list_steps",
+    "on_degradation",
+    "on_drift",
+    "on_new_data",
+    "on_schedule",
+    "pipeline",
+    "step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_FACE[name]}"), name)
+    return value

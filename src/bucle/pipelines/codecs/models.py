@@ -1,0 +1,5 @@
+"""Models and training frames between steps."""
+
+from bucle.pipelines.codecs.protocol import Codec
+
+MODELS: tuple[Codec, ...] = ()

@@ -1,0 +1,62 @@
+"""The driver: runs a pipeline function, in a child process or where a script calls it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bucle.errors import BucleError, RemoteError
+from bucle.pipelines.declared import Pipeline
+from bucle.pipelines.engines.worker import workplace
+from bucle.pipelines.lint import check_pipeline
+from bucle.pipelines.orders import Failure
+from bucle.pipelines.sessions import Session, Stopped, session_of
+from bucle.runtimes import Child
+
+
+class DriveOrder(msgspec.Struct, frozen=True):
+    """Drive this pipeline with these parameters, as this run's driver number `epoch`."""
+
+    run: str
+    pipeline: str
+    parameters: dict[str, Any]
+    epoch: int
+    seed: int
+    snapshot: str | None = None
+
+
+class Driven(msgspec.Struct, frozen=True):
+    """How the drive ended: well (the parent has the output), stopped by the parent, or by a failed step."""
+
+    state: str
+    failure: Failure | None = None
+
+
+def drive_in_child(payload: DriveOrder, child: Child) -> Driven:
+    """Entry point of a child: drive a run. Errors of the pipeline function itself end the call."""
+    pipeline = child.definitions().get(Pipeline, payload.pipeline)
+    session = Session(child.ask, workplace(child), payload.epoch, payload.seed, payload.snapshot)
+    return drive(session, pipeline, payload.parameters)
+
+
+def drive(session: Session, pipeline: Pipeline, parameters: Mapping[str, Any]) -> Driven:
+    """Check the pipeline, run its function, and say what it returned."""
+    check_pipeline(pipeline)
+    try:
+        with session_of(session):
+            output = pipeline.function(**parameters)
+        session.finish(output, None)
+    except Stopped as stop:
+        return Driven("stopped", Failure(stop.refused.code, stop.refused.text, stop.refused.where, stop.refused.next))
+    except RemoteError as error:
+        return Driven("failed", Failure(error.code, error.text, error.where, error.next_step))
+    return Driven("done")
+
+
+def failure_of(error: BaseException, where: str | None) -> Failure:
+    """Return why a pipeline function failed, for a driver that is nobody's child."""
+    from bucle.project import describe_exception
+
+    if isinstance(error, BucleError):
+        return Failure(error.code, error.text, error.where or where, error.next_step)
+    return Failure("pipelines/pipeline-failed", describe_exception(error), where, "")
