@@ -7,6 +7,12 @@ from bucle.version import __version__
 if TYPE_CHECKING:
     from bucle.client import Client as Client
     from bucle.client import connect as connect
+    from bucle.features import Entity as Entity
+    from bucle.features import Label as Label
+    from bucle.features import TrainingFrame as TrainingFrame
+    from bucle.features import TrainingSet as TrainingSet
+    from bucle.features import aggregates as aggregates
+    from bucle.features import features as features
     from bucle.pipelines import on_degradation as on_degradation
     from bucle.pipelines import on_drift as on_drift
     from bucle.pipelines import on_new_data as on_new_data
@@ -16,7 +22,13 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Client": "client",
+    "Entity": "features",
+    "Label": "features",
+    "TrainingFrame": "features",
+    "TrainingSet": "features",
+    "aggregates": "features",
     "connect": "client",
+    "features": "features",
     "on_degradation": "pipelines",
     "on_drift": "pipelines",
     "on_new_data": "pipelines",

@@ -50,3 +50,10 @@ class ClockStopped(BucleError, code="cli/clock-stopped", status=500):
 
     message = "The clock stopped at {now}: {reason}."
     next = "`bucle logs` has the details; `bucle clock advance` goes on from there."
+
+
+class ChecksFailed(BucleError, code="cli/checks-failed", status=422):
+    """The checks of a commit did not all pass."""
+
+    message = "The checks of {commit} failed: {failed}."
+    next = "Correct what the lines above name, commit, and check again."

@@ -95,6 +95,12 @@ class Client:
         """As `post`, with PUT."""
         return self._call("PUT", path, query, body, Any, key)
 
+    def patch(
+        self, path: str, body: object = None, query: Mapping[str, object] | None = None, *, key: str | None = None
+    ) -> Any:
+        """As `post`, with PATCH."""
+        return self._call("PATCH", path, query, body, Any, key)
+
     def delete(self, path: str, query: Mapping[str, object] | None = None, *, key: str | None = None) -> Any:
         """Delete what is at the path."""
         return self._call("DELETE", path, query, None, Any, key)

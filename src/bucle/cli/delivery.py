@@ -1,0 +1,70 @@
+"""Checks, releases, promotions, approvals, rollbacks."""
+
+import time
+from typing import Any
+
+import click
+
+from bucle.cli.errors import ChecksFailed
+from bucle.cli.session import Command, Session, pass_session
+
+
+@click.command("check", cls=Command)
+@click.argument("commit", default="HEAD")
+@click.option("--hosted", is_flag=True, help="A commit that was pushed, instead of one of this directory.")
+@pass_session
+def check(session: Session, commit: str, hosted: bool) -> None:
+    """Run on COMMIT the checks that a push runs, here or in anybody's CI."""
+    _run(session, commit, hosted, "check")
+
+
+@click.command("release", cls=Command)
+@click.argument("commit", default="HEAD")
+@click.option("--hosted", is_flag=True, help="A commit that was pushed, instead of one of this directory.")
+@pass_session
+def release(session: Session, commit: str, hosted: bool) -> None:
+    """Make a release of COMMIT without a push: when all checks pass, environments that are automatic run it."""
+    _run(session, commit, hosted, "release")
+
+
+def _run(session: Session, commit: str, hosted: bool, wanted: str) -> None:
+    from bucle.client import project_root
+
+    root = None if hosted else project_root()
+    body = {"commit": commit, "wanted": wanted, "source": str(root) if root else None}
+    run = session.client.post(session.client.path("checks"), body)
+    session.say(f"checking {run['commit'][:10]} ({run['id']})")
+    shown = 0
+    while True:
+        for result in run["results"][shown:]:
+            for line in _lines(result):
+                session.say(line)
+        shown = len(run["results"])
+        if run["state"] in ("passed", "failed"):
+            break
+        time.sleep(0.1)
+        run = session.client.get(session.client.path("checks", run["id"]))
+    session.show(run, lambda: _end(run))
+    if run["state"] == "failed":
+        failed = [result["name"] for result in run["results"] if result["outcome"] == "failed"]
+        where = next((result["where"] for result in run["results"] if result["where"]), None)
+        raise ChecksFailed(commit=run["commit"][:10], failed=", ".join(failed), where=where)
+
+
+def _end(run: dict[str, Any]) -> None:
+    if run["release"]:
+        click.echo(f"released {run['release']}")
+    elif run["state"] == "passed":
+        click.echo("no check failed")
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    colour = {"passed": "green", "failed": "red"}.get(result["outcome"], "yellow")
+    mark = click.style(f"{'ok' if result['outcome'] == 'passed' else result['outcome']:>7}", fg=colour)
+    lines = [f"{mark}  {result['name']:<16} {result['message']}  ({result['seconds']:.1f} s)"]
+    for finding in result["findings"]:
+        place = f"{finding['where']}: " if finding["where"] else ""
+        lines.append(f"         {place}{finding['message']}")
+        if finding["next"]:
+            lines.append(f"           next: {finding['next']}")
+    return lines

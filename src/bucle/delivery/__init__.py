@@ -1,0 +1,56 @@
+"""Delivery (C1, C2): git hosting, checks, releases, promotion through environments, approvals, rollback."""
+
+from bucle.delivery.checking import Checker, checkout_of
+from bucle.delivery.checks import CHECKS, Bench, Check
+from bucle.delivery.delivery import Delivery
+from bucle.delivery.errors import GitRefused, NoRepository, NotOwnRepository, PushTooLarge, UnknownCheckRun
+from bucle.delivery.policies import Policy, policy_of
+from bucle.delivery.promotions import Promotion, get_promotion, list_promotions
+from bucle.delivery.releases import (
+    TEST,
+    Release,
+    ReleaseDeployment,
+    get_release,
+    list_releases,
+    refusals,
+    release_history,
+)
+from bucle.delivery.repositories import MAIN, Commit, Repository, ensure_repository, open_repository
+from bucle.delivery.results import CheckResult, CheckRun, Finding, Verdict, get_check_run, list_check_runs
+
+__all__ = [
+    "CHECKS",
+    "MAIN",
+    "TEST",
+    "Bench",
+    "Check",
+    "CheckResult",
+    "CheckRun",
+    "Checker",
+    "Commit",
+    "Delivery",
+    "Finding",
+    "GitRefused",
+    "NoRepository",
+    "NotOwnRepository",
+    "Policy",
+    "Promotion",
+    "PushTooLarge",
+    "Release",
+    "ReleaseDeployment",
+    "Repository",
+    "UnknownCheckRun",
+    "Verdict",
+    "checkout_of",
+    "ensure_repository",
+    "get_check_run",
+    "get_promotion",
+    "get_release",
+    "list_check_runs",
+    "list_promotions",
+    "list_releases",
+    "open_repository",
+    "policy_of",
+    "refusals",
+    "release_history",
+]

@@ -1,0 +1,276 @@
+"""How check runs, releases, deployments of releases and promotions live in the ledger."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bucle.ledger import Reader, Row, Transaction, from_us
+
+if TYPE_CHECKING:
+    from bucle.delivery.promotions import Promotion
+    from bucle.delivery.releases import Release, ReleaseDeployment
+    from bucle.delivery.results import CheckResult, CheckRun, Verdict
+
+AnyReader = Reader | Transaction
+
+INSERT_CHECK_RUN = """
+INSERT INTO check_run (id, project, environment, commit_sha, author, wanted, state, attempt, requester, role, cause, lock,
+  versions, created_us)
+VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, ?, '', '[]', ?)
+"""
+BEGIN_CHECK_RUN = "UPDATE check_run SET state = 'running', attempt = attempt + 1 WHERE id = ?"
+INTERRUPT_CHECK_RUN = "UPDATE check_run SET state = 'waiting' WHERE id = ? AND state = 'running'"
+DATA_OF_CHECK_RUN = "UPDATE check_run SET lock = ?, versions = ? WHERE id = ?"
+END_CHECK_RUN = "UPDATE check_run SET state = ?, ended_us = ?, event = ? WHERE id = ?"
+SELECT_CHECK_RUN = "SELECT * FROM check_run WHERE id = ?"
+SELECT_CHECK_RUNS = """
+SELECT * FROM check_run WHERE project = ? AND (? IS NULL OR commit_sha = ?) ORDER BY created_us DESC, id DESC LIMIT ?
+"""
+SELECT_UNFINISHED = "SELECT * FROM check_run WHERE state IN ('waiting', 'running') ORDER BY created_us, id"
+INSERT_RESULT = """
+INSERT INTO check_result (run, attempt, position, name, kind, tag, outcome, message, findings, log, duration_us, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_RESULTS = "SELECT * FROM check_result WHERE run = ? AND attempt = ? ORDER BY position"
+
+INSERT_RELEASE = """
+INSERT INTO release (id, project, commit_sha, lock, versions, digest, author, requester, check_run, created_us, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_RELEASE = "SELECT * FROM release WHERE project = ? AND (id = ? OR commit_sha = ?)"
+SELECT_RELEASES = "SELECT * FROM release WHERE project = ? ORDER BY created_us DESC, id DESC LIMIT ?"
+INSERT_DEPLOYMENT = """
+INSERT INTO release_deployment (project, environment, release_id, cause, created_us, event) VALUES (?, ?, ?, ?, ?, ?)
+"""
+SELECT_DEPLOYMENTS = """
+SELECT * FROM release_deployment WHERE project = ? AND environment = ? ORDER BY position DESC LIMIT ?
+"""
+
+INSERT_PROMOTION = """
+INSERT INTO promotion (id, project, environment, kind, target, model, version, policy, state, requester, authors, note,
+  evidence, created_us, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, '', ?, ?, ?)
+"""
+DECIDE_PROMOTION = "UPDATE promotion SET state = ?, approver = ?, note = ?, decided_us = ? WHERE id = ? AND state = 'pending'"
+SELECT_PROMOTION = "SELECT * FROM promotion WHERE id = ?"
+SELECT_PROMOTIONS = """
+SELECT * FROM promotion WHERE project = ? AND (? IS NULL OR state = ?) ORDER BY created_us DESC, id DESC LIMIT ?
+"""
+SELECT_SAME_PROMOTION = """
+SELECT * FROM promotion WHERE project = ? AND environment = ? AND target = ? AND state = 'pending'
+"""
+
+SELECT_KINDS = "SELECT kind FROM event WHERE subject = ?"
+
+
+def insert_check_run(
+    transaction: Transaction, id: str, project: str, environment: str, commit: str, author: str, wanted: str,
+    requester: str, role: str, cause: int,
+) -> None:  # fmt: skip
+    """Write a check run that waits; `cause` is the event that asked for it."""
+    now_us = transaction.clock.now_us()
+    values = (id, project, environment, commit, author, wanted, requester, role, cause, now_us)
+    transaction.execute(INSERT_CHECK_RUN, values)
+
+
+def begin_check_run(transaction: Transaction, id: str) -> None:
+    """Mark a check run as running, in its next attempt."""
+    transaction.execute(BEGIN_CHECK_RUN, (id,))
+
+
+def interrupt_check_run(transaction: Transaction, id: str) -> bool:
+    """Let a check run whose process died wait again; return whether it had been running."""
+    return transaction.execute(INTERRUPT_CHECK_RUN, (id,)) > 0
+
+
+def write_data(transaction: Transaction, id: str, lock: str, versions: Sequence[str]) -> None:
+    """Write which lock and data versions a check run works with."""
+    transaction.execute(DATA_OF_CHECK_RUN, (lock, _json(versions), id))
+
+
+def end_check_run(transaction: Transaction, id: str, passed: bool, event: int) -> None:
+    """Write how a check run ended."""
+    transaction.execute(END_CHECK_RUN, ("passed" if passed else "failed", transaction.clock.now_us(), event, id))
+
+
+def insert_result(
+    transaction: Transaction, run: "CheckRun", position: int, name: str, kind: str, tag: str | None,
+    verdict: "Verdict", log: str | None, seconds: float, event: int,
+) -> None:  # fmt: skip
+    """Write the result of one check."""
+    said = (verdict.outcome, verdict.message, _json(verdict.findings), log, int(seconds * 1e6), event)
+    transaction.execute(INSERT_RESULT, (run.id, run.attempt, position, name, kind, tag, *said))
+
+
+def select_check_run(reader: AnyReader, id: str) -> "CheckRun | None":
+    """Return a check run with the results of its last attempt."""
+    row = reader.row(SELECT_CHECK_RUN, (id,))
+    return _check_run(reader, row) if row else None
+
+
+def select_check_runs(reader: AnyReader, project: str, commit: str | None, limit: int) -> list["CheckRun"]:
+    """Return a project's check runs, the newest first."""
+    return [_check_run(reader, row) for row in reader.rows(SELECT_CHECK_RUNS, (project, commit, commit, limit))]
+
+
+def select_unfinished(reader: AnyReader) -> list["CheckRun"]:
+    """Return the check runs that wait or were running, the oldest first."""
+    return [_check_run(reader, row) for row in reader.rows(SELECT_UNFINISHED)]
+
+
+def insert_release(transaction: Transaction, release: "Release") -> None:
+    """Write a release."""
+    named = (release.id, release.project, release.commit, release.lock, _json(release.versions), release.digest)
+    made = (release.author, release.requester, release.check_run, transaction.clock.now_us(), release.event)
+    transaction.execute(INSERT_RELEASE, (*named, *made))
+
+
+def select_release(reader: AnyReader, project: str, id_or_commit: str) -> "Release | None":
+    """Return a release by its id or its commit."""
+    row = reader.row(SELECT_RELEASE, (project, id_or_commit, id_or_commit))
+    return _release(row) if row else None
+
+
+def select_releases(reader: AnyReader, project: str, limit: int) -> list["Release"]:
+    """Return a project's releases, the newest first."""
+    return [_release(row) for row in reader.rows(SELECT_RELEASES, (project, limit))]
+
+
+def insert_deployment(transaction: Transaction, project: str, environment: str, release: str, cause: str, event: int) -> None:
+    """Write that an environment runs a release from now on."""
+    values = (project, environment, release, cause, transaction.clock.now_us(), event)
+    transaction.execute(INSERT_DEPLOYMENT, values)
+
+
+def select_deployments(reader: AnyReader, project: str, environment: str, limit: int) -> list["ReleaseDeployment"]:
+    """Return what an environment has run, the newest first."""
+    from bucle.delivery.releases import ReleaseDeployment
+
+    rows = reader.rows(SELECT_DEPLOYMENTS, (project, environment, limit))
+    return [
+        ReleaseDeployment(row["environment"], row["release_id"], row["cause"], from_us(row["created_us"]), row["event"])
+        for row in rows
+    ]
+
+
+def insert_promotion(transaction: Transaction, promotion: "Promotion") -> None:
+    """Write a promotion that waits."""
+    what = (promotion.kind, promotion.target, promotion.model, promotion.version, promotion.policy)
+    who = (promotion.requester, _json(promotion.authors), _json(promotion.evidence))
+    where = (promotion.id, promotion.project, promotion.environment)
+    transaction.execute(INSERT_PROMOTION, (*where, *what, *who, transaction.clock.now_us(), promotion.event))
+
+
+def decide_promotion(transaction: Transaction, id: str, state: str, approver: str | None, note: str) -> bool:
+    """Write what became of a promotion; return False when it was decided already."""
+    return transaction.execute(DECIDE_PROMOTION, (state, approver, note, transaction.clock.now_us(), id)) > 0
+
+
+def select_promotion(reader: AnyReader, id: str) -> "Promotion | None":
+    """Return a promotion."""
+    row = reader.row(SELECT_PROMOTION, (id,))
+    return _promotion(row) if row else None
+
+
+def select_promotions(reader: AnyReader, project: str, state: str | None, limit: int) -> list["Promotion"]:
+    """Return a project's promotions, the newest first."""
+    return [_promotion(row) for row in reader.rows(SELECT_PROMOTIONS, (project, state, state, limit))]
+
+
+def same_promotion(reader: AnyReader, project: str, environment: str, target: str) -> "Promotion | None":
+    """Return the promotion of the same target to the same environment that still waits."""
+    row = reader.row(SELECT_SAME_PROMOTION, (project, environment, target))
+    return _promotion(row) if row else None
+
+
+def count_events(reader: AnyReader, subject: str, kinds: Sequence[str]) -> int:
+    """Return how many events of these kinds are about a subject."""
+    return sum(row["kind"] in kinds for row in reader.rows(SELECT_KINDS, (subject,)))
+
+
+def _check_run(reader: AnyReader, row: Row) -> "CheckRun":
+    from bucle.delivery.results import CheckRun
+
+    results = tuple(_result(each) for each in reader.rows(SELECT_RESULTS, (row["id"], row["attempt"])))
+    return CheckRun(
+        id=row["id"],
+        project=row["project"],
+        environment=row["environment"],
+        commit=row["commit_sha"],
+        author=row["author"],
+        wanted=row["wanted"],
+        state=row["state"],
+        attempt=row["attempt"],
+        requester=row["requester"],
+        role=row["role"],
+        cause=row["cause"],
+        lock=row["lock"],
+        versions=msgspec.json.decode(row["versions"], type=tuple[str, ...]),
+        created=from_us(row["created_us"]),
+        ended=from_us(row["ended_us"]) if row["ended_us"] is not None else None,
+        event=row["event"],
+        results=results,
+    )
+
+
+def _result(row: Row) -> "CheckResult":
+    from bucle.delivery.results import CheckResult, Finding
+
+    return CheckResult(
+        name=row["name"],
+        kind=row["kind"],
+        tag=row["tag"],
+        outcome=row["outcome"],
+        message=row["message"],
+        findings=msgspec.json.decode(row["findings"], type=tuple[Finding, ...]),
+        log=row["log"],
+        seconds=row["duration_us"] / 1e6,
+        event=row["event"],
+    )
+
+
+def _release(row: Row) -> "Release":
+    from bucle.delivery.releases import Release
+
+    return Release(
+        id=row["id"],
+        project=row["project"],
+        commit=row["commit_sha"],
+        lock=row["lock"],
+        versions=msgspec.json.decode(row["versions"], type=tuple[str, ...]),
+        digest=row["digest"],
+        author=row["author"],
+        requester=row["requester"],
+        check_run=row["check_run"],
+        created=from_us(row["created_us"]),
+        event=row["event"],
+    )
+
+
+def _promotion(row: Row) -> "Promotion":
+    from bucle.delivery.promotions import Promotion
+
+    return Promotion(
+        id=row["id"],
+        project=row["project"],
+        environment=row["environment"],
+        kind=row["kind"],
+        target=row["target"],
+        model=row["model"],
+        version=row["version"],
+        policy=row["policy"],
+        state=row["state"],
+        requester=row["requester"],
+        authors=msgspec.json.decode(row["authors"], type=tuple[str, ...]),
+        approver=row["approver"],
+        note=row["note"],
+        evidence=msgspec.json.decode(row["evidence"], type=tuple[int, ...]),
+        created=from_us(row["created_us"]),
+        decided=from_us(row["decided_us"]) if row["decided_us"] is not None else None,
+        event=row["event"],
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,189 @@
+"""Training frames: rows in order of time with keys, inputs and label; what a step trains on and a gate judges by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from bucle.features.columns import ColumnType, FrameColumn
+from bucle.features.errors import BadColumnType, BadFrameFile
+from bucle.ledger import content_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+KEY, TIME = "__key", "__time"
+_TABLE, _FACTS = "frame.parquet", "frame.json"
+_FORMAT = 1
+
+
+class FrameFacts(msgspec.Struct, frozen=True):
+    """Where a frame comes from: training set and digest of its rules, as-of, versions of its sources, bounds.
+
+    Microseconds since 1970 UTC; `end_us` is exclusive. Left out were: `immature` rows, whose label is not final
+    yet, and `unlabelled` ones, which got none (a cancelled flight).
+    """
+
+    training_set: str = ""
+    definition: str = ""
+    as_of_us: int = 0
+    versions: dict[str, str] = {}
+    views: dict[str, str] = {}
+    start_us: int | None = None
+    end_us: int | None = None
+    immature: int = 0
+    unlabelled: int = 0
+
+
+NO_FACTS = FrameFacts()
+
+
+class _Header(msgspec.Struct, frozen=True):
+    format: int
+    label: str
+    key: str
+    time: str
+    seed: int
+    columns: tuple[FrameColumn, ...]
+    facts: FrameFacts
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFrame:
+    """Rows of a training set. `X` are floats (categories as their place, nulls as NaN), `y` the label, both NumPy arrays.
+
+    `table` holds keys, times, columns and label in order of time; `seed` is for whatever draws at random.
+    """
+
+    table: pl.DataFrame
+    columns: tuple[FrameColumn, ...]
+    label: str
+    key: str
+    time: str
+    seed: int = 0
+    facts: FrameFacts = NO_FACTS
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def X(self) -> "NDArray[np.float64]":  # noqa: N802 (the name that scikit-learn's users expect)
+        """The inputs, one row each, float64."""
+        numbers = [_numbers(self.table[column.name], column) for column in self.columns]
+        return np.column_stack(numbers) if numbers else np.empty((len(self), 0))
+
+    @cached_property
+    def y(self) -> "NDArray[Any]":
+        """The label: 0 and 1 for a boolean one, numbers or texts as they are."""
+        label = self.table[self.label]
+        return label.cast(pl.Int64).to_numpy() if label.dtype == pl.Boolean else label.to_numpy()
+
+    @property
+    def keys(self) -> pl.Series:
+        """What tells one row from another: the key of the spine's source, or the number of the row."""
+        return self.table[KEY]
+
+    @property
+    def times(self) -> pl.Series:
+        """The moment of each row, UTC."""
+        return self.table[TIME]
+
+    @property
+    def id(self) -> str:
+        """The content id of the rows, the same for equal frames."""
+        return content_id(_parquet(self.table))
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return key, time, inputs and label as a Polars frame, categories as texts."""
+        names = {KEY: self.key, TIME: self.time}
+        taken = {column.name for column in self.columns} | {self.label}
+        return self.table.drop([each for each, name in names.items() if name in taken]).rename(
+            {each: name for each, name in names.items() if name not in taken}
+        )
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the same as a pandas frame."""
+        return self.to_polars().to_pandas()
+
+    def between(self, start: Any, end: Any) -> "TrainingFrame":
+        """Return the rows with start <= time < end (datetimes)."""
+        return replace(self, table=self.table.filter((pl.col(TIME) >= start) & (pl.col(TIME) < end)))
+
+    def save(self, folder: Path) -> None:
+        """Write the frame as Parquet and JSON; equal frames give equal bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        header = _Header(_FORMAT, self.label, self.key, self.time, self.seed, self.columns, self.facts)
+        (folder / _TABLE).write_bytes(_parquet(self.table))
+        (folder / _FACTS).write_bytes(msgspec.json.encode(header, order="sorted"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingFrame":
+        """Read what `save` wrote. Raises `features/bad-frame-file`."""
+        try:
+            header = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Header)
+            table = pl.read_parquet(folder / _TABLE)
+        except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
+            raise BadFrameFile(path=folder, reason=str(error).split("\n")[0]) from error
+        if header.format > _FORMAT:
+            raise BadFrameFile(path=folder, reason=f"its format {header.format} is newer than {_FORMAT}")
+        return cls(table, header.columns, header.label, header.key, header.time, header.seed, header.facts)
+
+    def __repr__(self) -> str:
+        return f"TrainingFrame({len(self)} rows, {len(self.columns)} columns, label {self.label!r})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self))}</p>{self.to_polars().head(10)._repr_html_()}"
+
+
+def frame_columns(
+    table: pl.DataFrame, origins: Mapping[str, str | None], fixed: Sequence[FrameColumn] | None = None, where: str | None = None
+) -> tuple[FrameColumn, ...]:
+    """Return the inputs of `table` named in `origins` (name to view); categories are those of `fixed`, else of the table.
+
+    Raises `features/bad-column-type`.
+    """
+    known = {column.name: column for column in fixed or ()}
+    return tuple(known.get(name) or _column(table[name], view, where) for name, view in origins.items())
+
+
+def _column(values: pl.Series, view: str | None, where: str | None) -> FrameColumn:
+    dtype = _type(values.dtype)
+    if dtype is None:
+        raise BadColumnType(column=values.name, dtype=values.dtype, where=where)
+    if dtype != "category":
+        return FrameColumn(values.name, dtype, view)
+    return FrameColumn(values.name, dtype, view, tuple(values.cast(pl.String).drop_nulls().unique().sort()))
+
+
+def _type(dtype: pl.DataType) -> ColumnType | None:
+    if dtype.is_integer():
+        return "int"
+    if dtype.is_numeric() or dtype == pl.Null:
+        return "float"
+    if dtype == pl.Boolean:
+        return "bool"
+    return "category" if dtype in (pl.String, pl.Categorical, pl.Enum) else None
+
+
+def _numbers(values: pl.Series, column: FrameColumn) -> "NDArray[np.float64]":
+    if column.dtype == "category":
+        places = pl.Series(range(len(column.categories)), dtype=pl.Float64)
+        texts = pl.Series(column.categories, dtype=pl.String)
+        values = values.cast(pl.String).replace_strict(texts, places, default=None, return_dtype=pl.Float64)
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _parquet(table: pl.DataFrame) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    table.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
+    return buffer.getvalue()
