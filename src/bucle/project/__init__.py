@@ -1,4 +1,9 @@
-"""Projects: bucle.toml, the charter, what a project declares, its files at a commit."""
+"""Projects: bucle.toml, the charter, what a project declares, its files at a commit, and how a new one is made.
+
+What makes projects is imported when it is asked for: a child process and a server seldom need it.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from bucle.project.canonical import NotCanonical, canonical_bytes, digest_of
 from bucle.project.charter import Charter, Criterion, Task, parse_criterion
@@ -22,6 +27,18 @@ from bucle.project.registration import (
     registered_project,
 )
 
+if TYPE_CHECKING:
+    from bucle.project.making import MadeProject, TableRequest, create_from_table, create_project
+    from bucle.project.templating import template_names
+
+_LATER = {
+    "MadeProject": "making",
+    "TableRequest": "making",
+    "create_from_table": "making",
+    "create_project": "making",
+    "template_names": "templating",
+}
+
 __all__ = [
     "DEV",
     "LOCK_NAME",
@@ -36,16 +53,20 @@ __all__ = [
     "Environment",
     "EnvironmentPointer",
     "ImportFailed",
+    "MadeProject",
     "NoProjectFile",
     "NotCanonical",
     "ProjectDescription",
     "ProjectFile",
     "RegisteredProject",
     "Rollout",
+    "TableRequest",
     "Task",
     "UnknownDefinition",
     "canonical_bytes",
     "code_closure",
+    "create_from_table",
+    "create_project",
     "current_release",
     "declared_here",
     "describe",
@@ -67,6 +88,16 @@ __all__ = [
     "registered_project",
     "resolve_commit",
     "run_git",
+    "template_names",
     "user_line",
     "working_tree",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
