@@ -2,6 +2,7 @@
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("project", "Make a working project, from a template or for your own table."),
+    "lock": ("project", "Pin the project's requirements with hashes."),
     "demo": ("demo", "Show the whole loop on real flights."),
     "up": ("server", "Start the server of the home."),
     "down": ("server", "Stop the server of the home."),

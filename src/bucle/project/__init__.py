@@ -11,7 +11,7 @@ from bucle.project.checkouts import LOCK_NAME, Checkout, export_commit, working_
 from bucle.project.closure import Closure, code_closure
 from bucle.project.definitions import Definition, Definitions, declared_here
 from bucle.project.description import DefinitionRecord, DescribeRequest, ProjectDescription, describe, describe_in_child
-from bucle.project.errors import ImportFailed, NoProjectFile, UnknownDefinition
+from bucle.project.errors import ClockChosen, ImportFailed, NoProjectFile, UnknownDefinition
 from bucle.project.file import DEV, Environment, ProjectFile, Rollout, is_project_name, load_project_file
 from bucle.project.git import git_command, git_environment, resolve_commit, run_git
 from bucle.project.loading import describe_exception, load_definitions, user_line
@@ -20,6 +20,7 @@ from bucle.project.registration import (
     EnvironmentPointer,
     RegisteredProject,
     current_release,
+    dev_checkout,
     list_environments,
     list_projects,
     point_environment,
@@ -44,6 +45,7 @@ __all__ = [
     "LOCK_NAME",
     "Charter",
     "Checkout",
+    "ClockChosen",
     "Closure",
     "Criterion",
     "Definition",
@@ -72,6 +74,7 @@ __all__ = [
     "describe",
     "describe_exception",
     "describe_in_child",
+    "dev_checkout",
     "digest_of",
     "export_commit",
     "git_command",

@@ -108,6 +108,20 @@ class UnknownCommit(BucleError, code="project/unknown-commit", status=404):
     next = "`git log` shows the commits; push the commit first if it is only on your machine."
 
 
+class NoWorkingTree(BucleError, code="project/no-working-tree", status=404):
+    """The environment `dev` was asked for, but the home knows no folder with the project's files."""
+
+    message = "The home knows no working tree of the project {project}."
+    next = "Call bucle in the project's folder, or name an environment that has a release with --environment."
+
+
+class ClockChosen(BucleError, code="project/clock-chosen", status=409):
+    """A replay clock was asked for, but the home is there and has its clock."""
+
+    message = "The home {home} is there already and keeps its clock."
+    next = "Leave --replay-from out, or choose another home with --home."
+
+
 class UnsafeTree(BucleError, code="project/unsafe-tree", status=422):
     """A commit's tree holds something that must not be written to disk."""
 

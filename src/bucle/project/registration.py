@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
-from bucle.ledger import Ledger, Reader, Row, Scope, Transaction, content_id, from_us, within
+from bucle.ledger import Home, Ledger, Reader, Row, Scope, Transaction, content_id, from_us, within
 from bucle.project import store
 from bucle.project.charter import Charter
-from bucle.project.errors import BadValue
+from bucle.project.checkouts import Checkout, working_tree
+from bucle.project.errors import BadValue, NoWorkingTree
 from bucle.project.events import CharterRecorded, DecisionRecorded, EnvironmentPointed, ProjectRegistered
-from bucle.project.file import ProjectFile
+from bucle.project.file import FILE_NAME, ProjectFile, load_project_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class EnvironmentPointer:
     event: int
 
 
-def register_project(ledger: Ledger, project_file: ProjectFile) -> RegisteredProject:
+def register_project(ledger: Ledger, project_file: ProjectFile, *, working_tree: bool = False) -> RegisteredProject:
     """Enter a project, its charter and its decision record into the ledger; what has not changed leaves no event.
+
+    With `working_tree` its folder becomes what the environment `dev` of the project runs.
 
     Raises `project/bad-value` when the charter names a decision record that is not there.
     """
@@ -49,6 +53,8 @@ def register_project(ledger: Ledger, project_file: ProjectFile) -> RegisteredPro
             known = _insert(transaction, project_file)
         elif known["definitions"] != project_file.definitions:
             transaction.execute(store.UPDATE_DEFINITIONS, (project_file.definitions, project_file.name))
+        if working_tree:
+            transaction.execute(store.UPDATE_ROOT, (str(project_file.root.absolute()), project_file.name))
         charter = _charter_event(project_file.charter)
         if known["charter"] != charter.digest and project_file.charter.problem:
             event = transaction.emit(charter, project_file.name)
@@ -69,6 +75,19 @@ def registered_project(reader: Reader, name: str) -> RegisteredProject | None:
     """Return one project of the home, or None."""
     row = reader.row(store.SELECT_PROJECT, (name,))
     return _registered(row) if row else None
+
+
+def dev_checkout(home: Home, project: str) -> Checkout:
+    """Return what the environment `dev` of a project runs: the working tree that was registered, else that beside the home.
+
+    Raises `project/no-working-tree`, and what `working_tree` raises.
+    """
+    with home.ledger.read() as reader:
+        row = reader.row(store.SELECT_PROJECT, (project,))
+    for root in (row["root"] if row else "", home.path.parent):
+        if root and (Path(root) / FILE_NAME).is_file() and load_project_file(Path(root)).name == project:
+            return working_tree(Path(root))
+    raise NoWorkingTree(project=project)
 
 
 def point_environment(transaction: Transaction, scope: Scope, release_id: str, commit: str, lock_digest: str) -> int:

@@ -3,9 +3,10 @@
 SELECT_PROJECT = "SELECT * FROM project WHERE name = ?"
 SELECT_PROJECTS = "SELECT * FROM project ORDER BY name"
 INSERT_PROJECT = """
-INSERT INTO project (name, definitions, charter, decision, created_us, event) VALUES (?, ?, '', '', ?, ?)
+INSERT INTO project (name, definitions, root, charter, decision, created_us, event) VALUES (?, ?, '', '', '', ?, ?)
 """
 UPDATE_DEFINITIONS = "UPDATE project SET definitions = ? WHERE name = ?"
+UPDATE_ROOT = "UPDATE project SET root = ? WHERE name = ?"
 UPDATE_CHARTER = "UPDATE project SET charter = ?, charter_event = ? WHERE name = ?"
 UPDATE_DECISION = "UPDATE project SET decision = ?, decision_event = ? WHERE name = ?"
 

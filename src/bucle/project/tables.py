@@ -21,6 +21,12 @@ MOST_CATEGORIES = 250
 ROW_KEY = "row_id"
 ROW_MOMENT = "row_at"
 _HOLDOUT_SHARE = 0.2
+_SEED = 20130101
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+_NO_MOMENTS = f"""
+
+    The table says no moments: its rows were shuffled, and `{ROW_MOMENT}` lets them come one a minute until `bucle init`.
+    """
 _CRITERIA = {"truth": "roc_auc >= 0.6", "two_texts": "roc_auc >= 0.6", "classes": "accuracy >= 0.5", "number": "r2 >= 0.1"}
 
 
@@ -60,9 +66,8 @@ class Table:
 
     def marks(self) -> dict[str, str]:
         """Return what the template needs of this table, each as a piece of Python or TOML."""
-        first, last = self.span
-        hours = max(int((last - first).total_seconds() // 3600), 2)
-        holdout = max(int(hours * _HOLDOUT_SHARE), 1)
+        whole, unit = self._length()
+        holdout = max(round(whole * _HOLDOUT_SHARE), 1)
         noted = f"  # left out: {', '.join(self.left_out)}" if self.left_out else ""
         return {
             "file": self.file.name.replace('"', "").replace("\\", ""),
@@ -73,19 +78,33 @@ class Table:
             "label": self.label.replace('"', "").replace("\\", ""),
             "label_name": _quoted(self._label_name()),
             "label_expression": self._label_expression(),
-            "columns": ", ".join(map(_quoted, self.columns)),
+            "columns": _listed(list(map(_quoted, self.columns)), 4),
             "left_out": noted.replace("\n", " "),
             "key": _quoted(self.key or ROW_KEY),
             "time": _quoted(self.time or ROW_MOMENT),
-            "cleaned": self._cleaned(),
-            "window": f"{hours - holdout + 1}h",
-            "holdout": f"{holdout}h",
+            "moments": "" if self.time else _NO_MOMENTS,
+            "window": f"{whole - holdout}{unit}",
+            "holdout": f"{holdout}{unit}",
             "truth": "columns[:, 0] * 2" if self.task == "regression" else "(columns[:, 0] > 0).astype(int)",
         }
 
     def write(self, target: Path) -> None:
-        """Write the rows as Parquet."""
-        self.frame.write_parquet(target)
+        """Write the rows as Parquet. Rows without a moment are shuffled first: a file in order of its label cannot be split."""
+        import polars as pl
+
+        frame = self.frame
+        if self.time is None:
+            moment = pl.lit(self.span[0]) + (pl.int_range(pl.len()) + 1) * pl.duration(minutes=1)
+            frame = frame.sample(fraction=1, shuffle=True, seed=_SEED).with_columns(moment.alias(ROW_MOMENT))
+        if self.key is None:
+            frame = frame.with_row_index(ROW_KEY)
+        frame.write_parquet(target)
+
+    def _length(self) -> tuple[int, str]:
+        """The span of the rows in the largest unit that still divides it well, rounded up."""
+        seconds = (self.span[1] - self.span[0]).total_seconds()
+        size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 20 * size), (1, "s"))
+        return max(int(seconds // size) + 1, 2), unit
 
     def _label_name(self) -> str:
         """A label needs a name that no column of the frame has."""
@@ -96,20 +115,9 @@ class Table:
         if self.label_kind == "two_texts":
             return f"{column} == {_quoted(str(self.classes[1]))}"
         if self.label_kind == "classes" and isinstance(self.classes[0], str):
-            codes = ", ".join(f"{_quoted(str(each))}: {code}" for code, each in enumerate(self.classes))
+            codes = _listed([f"{_quoted(str(each))}: {code}" for code, each in enumerate(self.classes)], 8)
             return f"{column}.replace_strict({{{codes}}}, return_dtype=pl.Int64)"
         return column
-
-    def _cleaned(self) -> str:
-        """Rows without a key are numbered, rows without a moment come one a minute, in the order of the file."""
-        lines = ["raw"]
-        if self.key is None or self.time is None:
-            lines.append(f'.with_row_index("{ROW_KEY}")')
-        if self.time is None:
-            begin = self.span[0]
-            moment = f'pl.datetime({begin.year}, {begin.month}, {begin.day}, {begin.hour}, {begin.minute}, time_zone="UTC")'
-            lines.append(f'.with_columns({ROW_MOMENT}={moment} + pl.col("{ROW_KEY}") * pl.duration(minutes=1))')
-        return lines[0] if len(lines) == 1 else "(\n        " + "\n        ".join(lines) + "\n    )"
 
 
 def read_table(file: Path, label: str, time: str | None = None, key: str | None = None) -> Table:
@@ -227,3 +235,12 @@ def _moment(value: object) -> datetime:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _listed(items: list[str], indent: int) -> str:
+    """Items on one line if they are short, else each on its own, as a formatter would have them."""
+    line = ", ".join(items)
+    if len(line) <= 60:
+        return line
+    margin = " " * indent
+    return "".join(f"\n{margin}    {item}," for item in items) + f"\n{margin}"

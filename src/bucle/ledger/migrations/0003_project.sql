@@ -1,6 +1,7 @@
 CREATE TABLE project (
   name TEXT PRIMARY KEY,
   definitions TEXT NOT NULL,
+  root TEXT NOT NULL,
   charter TEXT NOT NULL,
   charter_event BIGINT,
   decision TEXT NOT NULL,

@@ -7,8 +7,8 @@ from sklearn.ensemble import {{estimator}}
 
 @bucle.source("data/{{source}}/*.parquet", key={{key}}, timestamp={{time}})
 def {{source}}(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """{{rows}} rows of {{file}}; the cleaning rules go here."""
-    return {{cleaned}}
+    """{{rows}} rows of {{file}}; the cleaning rules go here.{{moments}}"""
+    return raw
 
 
 # A column that is known only some time after its row, such as an outcome, belongs into `known_at` of the source:
@@ -17,7 +17,11 @@ examples = bucle.TrainingSet(
     spine={{source}},
     columns=[{{columns}}],{{left_out}}
     features=[],
-    label=bucle.Label({{label_name}}, {{label_expression}}, matures="0h"),
+    label=bucle.Label(
+        {{label_name}},
+        {{label_expression}},
+        matures="0h",
+    ),
 )
 
 
