@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "bucle"
-MODULES = sorted(SOURCE.rglob("*.py"))
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if "templates" not in path.relative_to(SOURCE).parts)
 ROOMS = {path.name for path in SOURCE.iterdir() if path.is_dir()}
 COMPOSITION = {"server", "client", "cli"}
 NAMELESS = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}
