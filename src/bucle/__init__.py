@@ -7,6 +7,7 @@ from bucle.version import __version__
 if TYPE_CHECKING:
     from bucle.client import Client as Client
     from bucle.client import connect as connect
+    from bucle.data import source as source
     from bucle.features import Entity as Entity
     from bucle.features import Label as Label
     from bucle.features import TrainingFrame as TrainingFrame
@@ -34,6 +35,7 @@ _PUBLIC = {
     "on_new_data": "pipelines",
     "on_schedule": "pipelines",
     "pipeline": "pipelines",
+    "source": "data",
     "step": "pipelines",
 }
 """Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""

@@ -1,0 +1,191 @@
+"""Data: sources, immutable versions, snapshots of what a moment sees, profiles, schemas, validation, leaks.
+
+The face is lazy: the server imports neither Polars nor pyarrow; what needs them is loaded in children when it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bucle.data.arrivals import FileWatch, announce_arrivals, ingest_due
+    from bucle.data.differences import ColumnDiff, VersionDiff
+    from bucle.data.distances import jensen_shannon, kolmogorov, profile_distances, psi
+    from bucle.data.errors import DataRefused, NoVersion, ProfilesDiffer, UnknownSource, UnknownVersion
+    from bucle.data.frames import mask_moments, read_snapshot, visible_rows
+    from bucle.data.inference import infer_schema
+    from bucle.data.ingestion import ingest, ingest_all, validate
+    from bucle.data.instants import INSTANT, to_instants
+    from bucle.data.labels import labels_present
+    from bucle.data.leaks import declared_leaks, provenance_leaks, telling_leaks
+    from bucle.data.manifests import Manifest, load_manifest, rows_visible
+    from bucle.data.profiles import (
+        ColumnProfile,
+        Profile,
+        add_profiles,
+        category_text,
+        empty_like,
+        profile_rows,
+        profile_values,
+    )
+    from bucle.data.profiling import profile_frame
+    from bucle.data.reports import Finding, LabelMonth, LabelsPresent, SourceProfile, ValidationReport, combine, judge
+    from bucle.data.reviews import checkout_version, diff_versions, infer_reviewed
+    from bucle.data.schemas import ColumnSchema, Schema, load_schema, schema_path, write_schema
+    from bucle.data.snapshots import Snapshot, SnapshotVersion, source_specs, take_snapshot
+    from bucle.data.sources import Source, SourceSpec, source
+    from bucle.data.validation import validate_frame
+    from bucle.data.versions import (
+        DatasetVersion,
+        current_versions,
+        get_version,
+        list_versions,
+        read_report,
+        vetoed_months,
+    )
+
+_FACE = {
+    "INSTANT": "instants",
+    "ColumnDiff": "differences",
+    "ColumnProfile": "profiles",
+    "ColumnSchema": "schemas",
+    "DataRefused": "errors",
+    "DatasetVersion": "versions",
+    "FileWatch": "arrivals",
+    "Finding": "reports",
+    "LabelMonth": "reports",
+    "LabelsPresent": "reports",
+    "Manifest": "manifests",
+    "NoVersion": "errors",
+    "Profile": "profiles",
+    "ProfilesDiffer": "errors",
+    "Schema": "schemas",
+    "Snapshot": "snapshots",
+    "SnapshotVersion": "snapshots",
+    "Source": "sources",
+    "SourceProfile": "reports",
+    "SourceSpec": "sources",
+    "UnknownSource": "errors",
+    "UnknownVersion": "errors",
+    "ValidationReport": "reports",
+    "VersionDiff": "differences",
+    "add_profiles": "profiles",
+    "announce_arrivals": "arrivals",
+    "category_text": "profiles",
+    "checkout_version": "reviews",
+    "combine": "reports",
+    "current_versions": "versions",
+    "declared_leaks": "leaks",
+    "diff_versions": "reviews",
+    "empty_like": "profiles",
+    "get_version": "versions",
+    "infer_reviewed": "reviews",
+    "infer_schema": "inference",
+    "ingest": "ingestion",
+    "ingest_all": "ingestion",
+    "ingest_due": "arrivals",
+    "jensen_shannon": "distances",
+    "judge": "reports",
+    "kolmogorov": "distances",
+    "labels_present": "labels",
+    "list_versions": "versions",
+    "load_manifest": "manifests",
+    "load_schema": "schemas",
+    "mask_moments": "frames",
+    "profile_distances": "distances",
+    "profile_frame": "profiling",
+    "profile_rows": "profiles",
+    "profile_values": "profiles",
+    "provenance_leaks": "leaks",
+    "psi": "distances",
+    "read_report": "versions",
+    "read_snapshot": "frames",
+    "rows_visible": "manifests",
+    "schema_path": "schemas",
+    "source": "sources",
+    "source_specs": "snapshots",
+    "take_snapshot": "snapshots",
+    "telling_leaks": "leaks",
+    "to_instants": "instants",
+    "validate": "ingestion",
+    "validate_frame": "validation",
+    "vetoed_months": "versions",
+    "visible_rows": "frames",
+    "write_schema": "schemas",
+}
+
+__all__ = [
+    "INSTANT",
+    "ColumnDiff",
+    "ColumnProfile",
+    "ColumnSchema",
+    "DataRefused",
+    "DatasetVersion",
+    "FileWatch",
+    "Finding",
+    "LabelMonth",
+    "LabelsPresent",
+    "Manifest",
+    "NoVersion",
+    "Profile",
+    "ProfilesDiffer",
+    "Schema",
+    "Snapshot",
+    "SnapshotVersion",
+    "Source",
+    "SourceProfile",
+    "SourceSpec",
+    "UnknownSource",
+    "UnknownVersion",
+    "ValidationReport",
+    "VersionDiff",
+    "add_profiles",
+    "announce_arrivals",
+    "category_text",
+    "checkout_version",
+    "combine",
+    "current_versions",
+    "declared_leaks",
+    "diff_versions",
+    "empty_like",
+    "get_version",
+    "infer_reviewed",
+    "infer_schema",
+    "ingest",
+    "ingest_all",
+    "ingest_due",
+    "jensen_shannon",
+    "judge",
+    "kolmogorov",
+    "labels_present",
+    "list_versions",
+    "load_manifest",
+    "load_schema",
+    "mask_moments",
+    "profile_distances",
+    "profile_frame",
+    "profile_rows",
+    "profile_values",
+    "provenance_leaks",
+    "psi",
+    "read_report",
+    "read_snapshot",
+    "rows_visible",
+    "schema_path",
+    "source",
+    "source_specs",
+    "take_snapshot",
+    "telling_leaks",
+    "to_instants",
+    "validate",
+    "validate_frame",
+    "vetoed_months",
+    "visible_rows",
+    "write_schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_FACE[name]}"), name)
+    return value

@@ -1,0 +1,115 @@
+"""What a user can do wrong with sources, versions, schemas and profiles."""
+
+from bucle.errors import BucleError
+
+
+class BadSource(BucleError, code="data/bad-source"):
+    """A source is declared with arguments that contradict each other."""
+
+    message = "The source {name!r} cannot be as declared: {reason}."
+    next = "Correct the arguments of `bucle.source`."
+
+
+class UnknownSource(BucleError, code="data/unknown-source", status=404):
+    """No source of that name is declared in the project."""
+
+    message = "There is no source {name!r}."
+    next = "The project declares: {known}."
+
+
+class NoFiles(BucleError, code="data/no-files", status=404):
+    """A source's location matches no file."""
+
+    message = "No file matches {location!r} of the source {name!r} (looked in {base})."
+    next = "Put the files there, or give the environment its own location under `sources` in bucle.toml."
+
+
+class UnknownFormat(BucleError, code="data/unknown-format"):
+    """A file of a source is neither Parquet nor CSV by its name."""
+
+    message = "{file} is neither Parquet nor CSV by its name."
+    next = "Name it .parquet or .csv (.csv.gz), or narrow the source's location."
+
+
+class MalformedFile(BucleError, code="data/malformed-file"):
+    """A file of a source cannot be read as what its name says."""
+
+    message = "{file} cannot be read as {format}: {reason}"
+    next = "Write the file again, or take it out of the source's location; the versions that exist are untouched."
+
+
+class CleaningFailed(BucleError, code="data/cleaning-failed"):
+    """The cleaning function raised, or what it returned cannot be computed."""
+
+    message = "The cleaning rules of {name!r} failed: {reason}"
+    next = "Correct the function; `bucle data add {name}` tries again."
+
+
+class MissingColumn(BucleError, code="data/missing-column"):
+    """The cleaned rows of a source lack a column that its declaration names."""
+
+    message = "The cleaned rows of {name!r} have no column {column!r}, its {role}. They have: {columns}."
+    next = "Let the cleaning function return it, or correct the declaration."
+
+
+class BadTimestamp(BucleError, code="data/bad-timestamp"):
+    """A column of moments holds something that is not an instant without doubt."""
+
+    message = "The column {column!r} of {name!r} holds no instants: {reason}."
+    next = "Make it a datetime in the cleaning function: `pl.from_epoch(..., time_unit=...)`, `str.to_datetime(...)`."
+
+
+class NoVersion(BucleError, code="data/no-version", status=404):
+    """A source has no dataset version that was cleaned by the rules of this code."""
+
+    message = "The source {name!r} has no version by the present rules in {environment!r}."
+    next = "`bucle data add {name}` ingests it."
+
+
+class UnknownVersion(BucleError, code="data/unknown-version", status=404):
+    """No dataset version has that id."""
+
+    message = "There is no dataset version {id!r}."
+    next = "`bucle data list` shows them all."
+
+
+class DataRefused(BucleError, code="data/refused", status=422):
+    """Validation stopped a dataset version: schema skew or a leak. The version before it stays current."""
+
+    message = "The data of {name!r} were refused: {findings}"
+    next = "Correct the source or its cleaning rules, or review schemas/{name}.toml if the world has changed."
+
+
+class BadSchema(BucleError, code="data/bad-schema"):
+    """A schema file does not say what a schema says."""
+
+    message = "The schema {file} is not valid: {reason}"
+    next = "`bucle data infer SOURCE` writes one to start from."
+
+
+class SchemaExists(BucleError, code="data/schema-exists", status=409):
+    """A reviewed schema stands where an inferred one would be written."""
+
+    message = "There is a schema already: {file}."
+    next = "Use --force to replace it; git keeps the old one."
+
+
+class TargetExists(BucleError, code="data/target-exists", status=409):
+    """A checkout would overwrite what is there."""
+
+    message = "{path} is not an empty folder."
+    next = "Give a folder that does not exist yet."
+
+
+class ProfilesDiffer(BucleError, code="data/profiles-differ", status=409):
+    """Two profiles do not count on the same bins and cannot be added."""
+
+    message = "The profiles of {column!r} do not count on the same bins."
+    next = "Profile both with the same reference."
+
+
+class MissingPlace(BucleError, code="data/missing-place"):
+    """A command that writes into the project was given no working tree."""
+
+    message = "The project {project!r} has no working tree on this machine to write {file} to."
+    next = "Run the command inside a clone of the project."

@@ -1,0 +1,109 @@
+"""Inferring a schema from what is there: generous where chance moves a column, strict about what identifies a row."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from bucle.data.schemas import ColumnSchema, ColumnType, Schema
+from bucle.data.validation import PARTITION, partition_distances, type_of, with_partitions
+
+_LARGEST_DOMAIN = 64
+_LEAST_SKEW = 0.25
+_TOLERANCE = 0.01
+
+
+def infer_schema(
+    frame: pl.DataFrame,
+    source: str,
+    *,
+    key: Sequence[str] = (),
+    timestamp: str | None = None,
+    late: Mapping[str, str] | None = None,
+) -> Schema:
+    """Return a schema that the frame itself passes, for a person to review.
+
+    Nulls: none in key and timestamp, elsewhere twice the largest share of a month and one percent. Domain: texts of at most 64
+    values. Range: what was seen and half its span beyond, not below zero if nothing was. Skew: one and a half times the
+    largest change from month to month, at least 0.25; none for identifiers and moments. Freshness: ten times the longest gap.
+    """
+    moments = set((late or {}).values()) | ({timestamp} if timestamp else set())
+    parts = with_partitions(frame, timestamp)
+    types = {name: type_of(kind) for name, kind in frame.schema.items()}
+    skewable = [name for name in frame.columns if name not in moments and _has_distribution(frame[name], types[name], key)]
+    changes = _changes(parts, skewable)
+    columns = {
+        name: _column(frame[name], types[name], name in key or name == timestamp, parts, changes.get(name))
+        for name in frame.columns
+    }
+    unique = tuple(key) if key and frame.select(key).drop_nulls().is_unique().all() else ()
+    return Schema(source, columns, unique, _freshness(frame, timestamp))
+
+
+def _column(column: pl.Series, type: ColumnType, identifies: bool, parts: pl.DataFrame, change: float | None) -> ColumnSchema:
+    nulls = 0.0 if identifies and not column.null_count() else min(1.0, round(2 * _largest_null_share(column, parts) + 0.01, 3))
+    values: tuple[str, ...] = ()
+    least, most = None, None
+    if type == "text" and not identifies:
+        found = column.cast(pl.String).drop_nulls().unique().sort()
+        if found.len() <= min(_LARGEST_DOMAIN, max(column.len() // 20, 2)):
+            values = tuple(found)
+    elif type in ("integer", "number"):
+        least, most = _range(column)
+    tolerance = _TOLERANCE if values or least is not None else 0.0
+    skew = 0.0 if change is None else round(max(_LEAST_SKEW, 1.5 * change), 2)
+    return ColumnSchema(type, nulls, values, least, most, tolerance, skew)
+
+
+def _has_distribution(column: pl.Series, type: ColumnType, key: Sequence[str]) -> bool:
+    if column.name in key or type not in ("integer", "number", "text", "boolean"):
+        return False
+    return type != "text" or column.n_unique() <= min(256, max(column.len() // 2, 1))
+
+
+def _changes(parts: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """The largest change of each column from one month to all before it; within one month, from quarter to quarter."""
+    if parts[PARTITION].n_unique() < 2 and parts.height >= 400:
+        quarter = (pl.int_range(pl.len()) * 4 // pl.len()).cast(pl.String)
+        parts = parts.with_columns(quarter.alias(PARTITION))
+    largest = dict.fromkeys(names, 0.0)
+    for _, _, distances in partition_distances(parts, names):
+        for name, distance in distances.items():
+            largest[name] = max(largest[name], distance)
+    return largest
+
+
+def _largest_null_share(column: pl.Series, parts: pl.DataFrame) -> float:
+    shares = parts.group_by(PARTITION).agg(pl.col(column.name).is_null().mean().alias("share"), pl.len().alias("rows"))
+    enough = shares.filter(pl.col("rows") >= min(100, parts.height))
+    largest = enough["share"].max()
+    return float(largest) if isinstance(largest, float) else 0.0
+
+
+def _range(column: pl.Series) -> tuple[float | None, float | None]:
+    finite = column.cast(pl.Float64).drop_nulls().drop_nans()
+    finite = finite.filter(finite.is_finite())
+    if finite.is_empty():
+        return None, None
+    low, high = float(finite.min()), float(finite.max())  # type: ignore[arg-type]
+    span = high - low
+    if span == 0:
+        return None, None
+    least = 0.0 if low >= 0 and low - span / 2 < 0 else _round(low - span / 2, math.floor)
+    return least, _round(high + span / 2, math.ceil)
+
+
+def _round(value: float, direction: object) -> float:
+    """To three digits, away from the values."""
+    if value == 0 or not callable(direction):
+        return value
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+    return float(f"{direction(value / unit) * unit:.6g}")
+
+
+def _freshness(frame: pl.DataFrame, timestamp: str | None) -> str | None:
+    if timestamp is None or frame.height < 10:
+        return None
+    gaps = frame[timestamp].drop_nulls().sort().diff().dt.total_seconds().max()
+    hours = max(math.ceil(10 * gaps / 3600), 1) if isinstance(gaps, int | float) else 24
+    return f"{math.ceil(hours / 24)}d" if hours >= 48 else f"{hours}h"

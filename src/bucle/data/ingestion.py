@@ -1,0 +1,183 @@
+"""Ingestion, the parent's part: which files, is it new, and the one transaction that makes a version of it."""
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bucle.artifacts import ArtifactStore, refer
+from bucle.data import store as sql
+from bucle.data.errors import DataRefused, UnknownSource
+from bucle.data.files import RawState, StatCache, find_files, read_raw
+from bucle.data.orders import IngestOrder, IngestResult
+from bucle.data.recording import record_validation, record_version
+from bucle.data.reports import ValidationReport
+from bucle.data.schemas import Schema, load_schema
+from bucle.data.snapshots import source_specs
+from bucle.data.sources import SourceSpec
+from bucle.data.versions import DatasetVersion, latest_version, read_report, version_of
+from bucle.ledger import Home, Scope, within
+from bucle.project import DEV, load_project_file, nearest
+
+if TYPE_CHECKING:
+    from bucle.runtimes import Code, RunnerPool
+
+_SECONDS = 3600.0
+_ENTRY = "bucle.data.extraction:ingest_in_child"
+_cache = StatCache()
+_turns: dict[tuple[str, str, str, str], threading.Lock] = {}
+
+
+def ingest(
+    home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope, source: str
+) -> DatasetVersion:
+    """Bring a source's files into a version by the code's rules and return it; the version that exists if nothing changed.
+
+    Content that another environment has ingested is not cleaned again. Raises `data/unknown-source`, `data/no-files`,
+    `data/malformed-file`, `data/cleaning-failed`, `data/missing-column`, `data/bad-timestamp`, `data/bad-schema`, and
+    `data/refused` for what validation stopped, each time it is asked for.
+    """
+    spec = find_source(code, source)
+    with _turn(home, scope, source):
+        version = _ingest(home, artifacts, runners, code, scope, spec)
+    return _accepted(artifacts, version)
+
+
+def ingest_all(
+    home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope
+) -> dict[str, DatasetVersion]:
+    """Ingest every source that the code declares. Raises what `ingest` does."""
+    return {spec.name: ingest(home, artifacts, runners, code, scope, spec.name) for spec in source_specs(code)}
+
+
+def validate(
+    home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope, source: str
+) -> ValidationReport:
+    """Validate what the home's clock sees of a source now, record it and return the report, whatever its outcome.
+
+    New files are ingested first. Raises what `ingest` does but `data/refused`.
+    """
+    spec = find_source(code, source)
+    with _turn(home, scope, source):
+        before = _latest(home, scope, spec)
+        version = _ingest(home, artifacts, runners, code, scope, spec)
+        if before is None or before.event != version.event or before.validated_event != version.validated_event:
+            return read_report(artifacts, version)
+        raw = locate(home, code, scope, spec)
+        return _validate_again(home, runners, code, scope, spec, raw, version)
+
+
+def find_source(code: "Code", name: str) -> SourceSpec:
+    """Return a source that the code declares. Raises `data/unknown-source`."""
+    known = {spec.name: spec for spec in source_specs(code)}
+    if name not in known:
+        raise UnknownSource(name=name, known=nearest(name, known))
+    return known[name]
+
+
+def locate(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> RawState:
+    """Return the raw files of a source: the environment's own location, else the declared one.
+
+    A relative location is looked for in the tree of the code, then where the project was last seen as a working tree.
+    Raises `data/no-files`.
+    """
+    base, stamps = find_files(*searched(home, code, scope, spec), spec.name, spec.where)
+    return read_raw(base, stamps, _cache)
+
+
+def searched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> tuple[str, list[Path]]:
+    """Return the location of a source's files in an environment, and the folders where a relative one is looked for."""
+    environment = load_project_file(code.checkout.root).environment(scope.environment or DEV)
+    return environment.sources.get(spec.name, spec.location), _bases(home, code)
+
+
+def remember_root(home: Home, code: "Code") -> None:
+    """Remember where a project's working tree lies: data files are not in git, and a pushed commit needs them too."""
+    root, project = str(code.checkout.root), code.checkout.project
+    if code.checkout.root.is_relative_to(home.path):
+        return
+    with home.ledger.read() as reader:
+        row = reader.row(sql.SELECT_ROOT, (project,))
+    if row is None or row["root"] != root:
+        with home.ledger.write() as transaction:
+            transaction.execute(sql.UPSERT_ROOT, (project, root))
+
+
+def _ingest(
+    home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope, spec: SourceSpec
+) -> DatasetVersion:
+    remember_root(home, code)
+    raw = locate(home, code, scope, spec)
+    schema = load_schema(code.checkout.root, spec.name)
+    version = _latest(home, scope, spec)
+    if version is not None and version.raw == raw.digest:
+        if version.schema == (schema.digest if schema else None):
+            return version
+        _validate_again(home, runners, code, scope, spec, raw, version)
+        return _latest(home, scope, spec) or version
+    twin = _twin(home, scope, spec, raw.digest)
+    result = _call(home, runners, code, spec, raw, schema, twin.manifest if twin else None)
+    with home.ledger.write() as transaction, within(scope):
+        return record_version(transaction, spec, code.checkout, home.path, raw, schema, result, reused=twin is not None)
+
+
+def _validate_again(
+    home: Home, runners: "RunnerPool", code: "Code", scope: Scope, spec: SourceSpec, raw: RawState, version: DatasetVersion
+) -> ValidationReport:
+    schema = load_schema(code.checkout.root, spec.name)
+    result = _call(home, runners, code, spec, raw, schema, version.manifest)
+    with home.ledger.write() as transaction, within(scope):
+        record_validation(transaction, version.id, spec, schema, result)
+        refer(transaction, result.report, version.id, "report")
+    return result.validation
+
+
+def _call(
+    home: Home,
+    runners: "RunnerPool",
+    code: "Code",
+    spec: SourceSpec,
+    raw: RawState,
+    schema: Schema | None,
+    manifest: str | None,
+) -> IngestResult:
+    order = IngestOrder(spec, raw.paths, raw.files, schema, home.ledger.clock.now_us(), manifest)
+    with runners.lend(code.runtime, code.checkout) as runner:
+        return runner.call(_ENTRY, order, IngestResult, timeout=_SECONDS)
+
+
+def _accepted(artifacts: ArtifactStore, version: DatasetVersion) -> DatasetVersion:
+    if version.outcome == "stop":
+        stopping = [finding for finding in read_report(artifacts, version).findings if finding.kind == "schema"]
+        shown = " ".join(finding.message for finding in stopping[:3]) + (
+            f" ({len(stopping)} in all)" if len(stopping) > 3 else ""
+        )
+        raise DataRefused(name=version.source, findings=shown, where=stopping[0].where if stopping else None)
+    return version
+
+
+def _latest(home: Home, scope: Scope, spec: SourceSpec) -> DatasetVersion | None:
+    with home.ledger.read() as reader:
+        return latest_version(reader, scope, spec.name, spec.digest)
+
+
+def _twin(home: Home, scope: Scope, spec: SourceSpec, raw: str) -> DatasetVersion | None:
+    with home.ledger.read() as reader:
+        row = reader.row(sql.SELECT_TWIN, (scope.project, spec.name, spec.digest, raw))
+        return version_of(row) if row else None
+
+
+def _bases(home: Home, code: "Code") -> list[Path]:
+    bases = [code.checkout.root]
+    with home.ledger.read() as reader:
+        row = reader.row(sql.SELECT_ROOT, (code.checkout.project,))
+    if row is not None:
+        bases.append(Path(row["root"]))
+    beside = home.path.parent
+    if (beside / "bucle.toml").is_file() and load_project_file(beside).name == code.checkout.project:
+        bases.append(beside)
+    return list(dict.fromkeys(bases))
+
+
+def _turn(home: Home, scope: Scope, source: str) -> threading.Lock:
+    return _turns.setdefault((os.fspath(home.path), scope.project, scope.environment, source), threading.Lock())
