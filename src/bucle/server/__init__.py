@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from bucle.server.house import Finding, House
+from bucle.server.house import Explanation, Finding, House
 from bucle.server.routing import PUBLIC, Body, Call, Route, RouteTable, Stream
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ __all__ = [
     "Application",
     "Body",
     "Call",
+    "Explanation",
     "Finding",
     "House",
     "Route",

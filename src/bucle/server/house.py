@@ -29,11 +29,25 @@ class Finding:
     fix: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of an id that is no event's subject, such as a prediction: the events behind it, what it was made from.
+
+    `made_from` are (id, role) of lineage nodes: `bucle lineage` goes on from there.
+    """
+
+    kind: str
+    project: str
+    environment: str
+    events: tuple[int, ...]
+    made_from: tuple[tuple[str, str], ...] = ()
+
+
 class House:
     """The parts of all rooms around one open home.
 
     A room's `compose(house)` in `server/api/ROOM.py` adds its parts with `add`, reaches those of rooms below with `part`,
-    and says what shall happen when with `subscribe`, `on_start`, `on_stop`, `busy_while` and `check_with`.
+    and says what shall happen when with `subscribe`, `on_start`, `on_stop`, `busy_while`, `check_with` and `explain_with`.
     """
 
     def __init__(self, home: Home, mode: Mode, *, acts: bool = True) -> None:
@@ -47,6 +61,7 @@ class House:
         self._stop: list[Callable[[], None]] = []
         self._active: list[Callable[[], str | None]] = []
         self._checks: list[Callable[[], list[Finding]]] = []
+        self._explain: list[Callable[[str], Explanation | None]] = []
         self._dispatcher: Dispatcher | None = None
         self._closing = threading.Event()
 
@@ -106,6 +121,14 @@ class House:
     def check_with(self, check: Callable[[], list[Finding]]) -> None:
         """Have `bucle doctor` ask `check`."""
         self._checks.append(check)
+
+    def explain_with(self, explain: Callable[[str], Explanation | None]) -> None:
+        """Have `bucle why` and `bucle lineage` ask `explain` about ids that are not in the ledger's events."""
+        self._explain.append(explain)
+
+    def explanation(self, id: str) -> Explanation | None:
+        """Return what some room knows of an id that is no event's subject, or None."""
+        return next((found for explain in self._explain if (found := explain(id)) is not None), None)
 
     def start(self) -> None:
         """Begin to act: run the start hooks, then hand out events in a thread."""

@@ -94,10 +94,19 @@ async def stream_events(call: Call) -> "StreamingResponse":
 
 def why(call: Call) -> Why:
     """Return the events about an id and their causes, transitively."""
-    events = [event for event in call.house.ledger.why(call.path["id"]) if _visible(call, event)]
-    if not events:
-        raise UnknownId(id=call.path["id"])
-    return Why(call.path["id"], events)
+    id, ledger = call.path["id"], call.house.ledger
+    explanation = call.house.explanation(id)
+    if explanation is None:
+        events = ledger.why(id)
+    elif call.may("ledger.read", Scope(explanation.project, explanation.environment)):
+        found = {event.seq: event for seq in explanation.events for event in ledger.why(str(seq))}
+        events = [found[seq] for seq in sorted(found, reverse=True)]
+    else:
+        raise UnknownId(id=id)
+    shown = [event for event in events if _visible(call, event)]
+    if not shown:
+        raise UnknownId(id=id)
+    return Why(id, shown)
 
 
 def lineage(call: Call) -> Lineage:
@@ -105,16 +114,24 @@ def lineage(call: Call) -> Lineage:
     id, direction = call.path["id"], call.query.get("direction", "up")
     if direction not in ("up", "down"):
         raise BadParameter(name="direction", value=direction[:100], expected="up or down", where="query.direction")
-    ledger = call.house.ledger
-    edges = ledger.lineage(id, "up" if direction == "up" else "down", call.number("depth", 64, 1, 1000))
-    found = {
-        name: ledger.node(name) for name in dict.fromkeys([id, *(end for edge in edges for end in (edge.source, edge.target))])
-    }
-    nodes = [node for node in found.values() if node and call.may("ledger.read", Scope(node["project"]))]
+    depth, ledger = call.number("depth", 64, 1, 1000), call.house.ledger
+    explanation = call.house.explanation(id)
+    if explanation is None:
+        edges = ledger.lineage(id, "up" if direction == "up" else "down", depth)
+    else:
+        edges = [Edge(source, id, role, None) for source, role in explanation.made_from] if direction == "up" else []
+        edges += [
+            edge for source, _ in explanation.made_from if direction == "up" for edge in ledger.lineage(source, "up", depth)
+        ]
+    names = dict.fromkeys([id, *(end for edge in edges for end in (edge.source, edge.target))])
+    nodes = [node for name in names if (node := ledger.node(name))]
+    if explanation is not None:
+        nodes.append({"id": id, "type": "artifact", "kind": explanation.kind, "name": "", "project": explanation.project})
+    nodes = [node for node in nodes if call.may("ledger.read", Scope(node["project"]))]
     shown = {node["id"] for node in nodes}
     if id not in shown:
         raise UnknownId(id=id)
-    return Lineage(id, direction, nodes, [edge for edge in edges if edge.source in shown and edge.target in shown])
+    return Lineage(id, direction, nodes, [edge for edge in dict.fromkeys(edges) if {edge.source, edge.target} <= shown])
 
 
 def clock(call: Call) -> ClockState:
@@ -142,13 +159,19 @@ def _filter(call: Call, after: int) -> EventFilter:
     return EventFilter(
         kinds=tuple(kind for kind in call.query.get("kind", "").split(",") if kind),
         subject=call.query.get("subject"),
-        project=call.query.get("project"),
+        project=call.query.get("project") or _own_project(call),
         environment=call.query.get("environment"),
         after=after,
         before=call.number("before", 0, most=1 << 62) or None,
         newest_first=call.flag("newest_first"),
         limit=call.number("limit", 100, 1, 1000),
     )
+
+
+def _own_project(call: Call) -> str | None:
+    """Return the one project that the caller may see, None for all: pages of events shall not be emptied by others'."""
+    projects = {grant.project for grant in call.principal.grants}
+    return projects.pop() if len(projects) == 1 and "*" not in projects else None
 
 
 def _visible(call: Call, event: StoredEvent) -> bool:
