@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.server.conftest import Wire
 
 from bucle.identity import PERMISSIONS, ROLES, create_token, revoke_token
 from bucle.server import PUBLIC, Call, House, Route, RouteTable, route_table
-from tests.server.conftest import Wire
 
 ROUTES = route_table().routes
 NAMED = [route for route in ROUTES if route.permission != PUBLIC]
@@ -116,7 +116,9 @@ def test_a_token_works_as_a_password_for_git_and_browsers(house: House, make_wir
     assert make_wire("0.0.0.0").send("GET", "/api/v1/whoami", {"authorization": f"Basic {basic}"}).json["name"] == "ana"
 
 
-@pytest.mark.parametrize("host", ["evil.com", "evil.com:7070", "127.0.0.1.evil.com", "localhost.evil.com", "[::2]", "", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.com", "evil.com:7070", "127.0.0.1.evil.com", "localhost.evil.com", "[::2]", "", "10.0.0.1"]
+)
 def test_another_name_for_this_machine_is_refused(wire: Wire, host: str) -> None:
     for route in ROUTES:
         reply = wire.send(route.method, target(route), {"host": host})

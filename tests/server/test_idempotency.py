@@ -1,0 +1,108 @@
+"""A write that is sent twice with one Idempotency-Key happens once, also when the server died in between."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.server.conftest import Wire
+
+from bucle.errors import BucleError
+from bucle.identity import create_token, list_tokens
+from bucle.ledger import RequestKey, handling
+from bucle.server import Body, Call, House, Route, RouteTable
+
+MakeWire = Callable[..., Wire]
+WANTED = {"name": "ana", "role": "viewer"}
+
+
+class Late(BucleError, code="servertest/late", status=409):
+    """Refused after the first effect."""
+
+    message = "Too late."
+
+
+class Wanted(Body, frozen=True):
+    """A body for tests."""
+
+    name: str
+
+
+def test_the_answer_of_the_first_time_comes_again(house: House, wire: Wire) -> None:
+    first = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    again = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    assert (first.status, first.body) == (again.status, again.body)
+    assert "idempotency-replayed" in again.headers and "idempotency-replayed" not in first.headers
+    assert len(list_tokens(house.ledger)) == 1
+    wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="another")
+    wire.json("POST", "/api/v1/tokens", WANTED)
+    assert len(list_tokens(house.ledger)) == 3
+
+
+def test_a_key_belongs_to_one_request_of_one_principal(house: House, wire: Wire) -> None:
+    wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    other = wire.json("POST", "/api/v1/tokens", {**WANTED, "name": "eve"}, idempotency_key="k")
+    assert (other.status, other.code) == (422, "server/idempotency-key-reused")
+    secret = create_token(house.ledger, "boss", "owner").secret
+    same = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k", authorization=f"Bearer {secret}")
+    assert same.status == 200 and "idempotency-replayed" not in same.headers
+
+
+def test_a_request_that_had_no_effect_may_be_tried_again(house: House, wire: Wire) -> None:
+    assert wire.json("POST", "/api/v1/tokens", {**WANTED, "role": "king"}, idempotency_key="k").status == 400
+    assert wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k").status == 200
+
+
+@pytest.mark.parametrize("key", ["x" * 201, "a\tb"])
+def test_a_key_that_is_none_is_refused(wire: Wire, key: str) -> None:
+    reply = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key=key)
+    assert (reply.status, reply.code) == (400, "server/bad-idempotency-key")
+
+
+def test_what_took_effect_before_the_server_died_is_not_done_again(house: House, wire: Wire) -> None:
+    first = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    assert first.status == 200
+    with house.ledger.write() as tx:  # as a kill between the effect and its answer leaves it
+        tx.execute("UPDATE request SET status = NULL, answer = NULL")
+    again = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    assert (again.status, again.code) == (409, "server/already-done")
+    assert len(list_tokens(house.ledger)) == 1
+
+
+def test_the_key_is_kept_in_the_transaction_of_the_first_effect(house: House) -> None:
+    with handling(RequestKey("k", "digest")):
+        with pytest.raises(ZeroDivisionError), house.ledger.write():
+            _ = 1 / 0
+        assert house.ledger.request("k") is None
+        with house.ledger.write():
+            pass
+    kept = house.ledger.request("k")
+    assert kept is not None and (kept.digest, kept.status) == ("digest", None)
+
+
+def test_a_refusal_after_an_effect_is_an_answer_too(house: House, make_wire: MakeWire) -> None:
+    def half(call: Call) -> None:
+        create_token(call.house.ledger, "half", "viewer")
+        raise Late()
+
+    wire = make_wire(table=RouteTable([Route("POST", "/half", half, "identity.admin", "Half", Wanted)]))
+    replies = [wire.json("POST", "/half", {"name": "a"}, idempotency_key="k") for _ in range(2)]
+    assert [(reply.status, reply.code) for reply in replies] == [(409, "servertest/late")] * 2
+    assert replies[0].json == replies[1].json
+    assert len(list_tokens(house.ledger)) == 1
+
+
+def test_a_request_that_is_still_at_work_is_not_begun_again(make_wire: MakeWire) -> None:
+    began, finish = threading.Event(), threading.Event()
+
+    def slow(call: Call) -> None:
+        began.set()
+        finish.wait(30)
+
+    wire = make_wire(table=RouteTable([Route("POST", "/slow", slow, "identity.admin", "Slow", Wanted)]))
+    thread = threading.Thread(target=lambda: wire.json("POST", "/slow", {"name": "a"}, idempotency_key="k"))
+    thread.start()
+    began.wait(30)
+    reply = wire.json("POST", "/slow", {"name": "a"}, idempotency_key="k")
+    finish.set()
+    thread.join()
+    assert (reply.status, reply.code) == (409, "server/request-in-progress")
