@@ -1,8 +1,6 @@
 """The home's clock: the wall clock, or a replay clock that moves only when it is told to."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -36,22 +34,20 @@ class Clock:
         if to_us(to) < self._now_us:
             raise ClockBackwards(now=format_instant(self.now()), to=format_instant(to))
 
-    @contextmanager
-    def moved(self, writer: Writer, to: datetime) -> Iterator[None]:
-        """Set a replay clock forward within a transaction: what is written within stands at `to`; on failure it goes back.
+    def move(self, writer: Writer, to: datetime) -> None:
+        """Set a replay clock forward within a transaction; whoever ends it puts the clock back if it fails.
 
         Raises `ledger/clock-not-replay`, `ledger/clock-backwards`.
         """
         with self._lock:
             self.check(to)
-            before = self._now_us
-            try:
-                writer.execute("UPDATE clock SET now_us = ? WHERE id = 1", (to_us(to),))
-                self._now_us = to_us(to)
-                yield
-            except BaseException:
-                self._now_us = before
-                raise
+            writer.execute("UPDATE clock SET now_us = ? WHERE id = 1", (to_us(to),))
+            self._now_us = to_us(to)
+
+    def put_back(self, now_us: int) -> None:
+        """Undo `move` after its transaction failed."""
+        with self._lock:
+            self._now_us = now_us
 
 
 def load_clock(reader: Reader) -> Clock | None:

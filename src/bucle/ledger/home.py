@@ -12,6 +12,7 @@ from bucle.ledger.errors import HomeBusy, HomeUnfit
 from bucle.ledger.sqlite import Durability
 from bucle.ledger.transactions import Ledger
 
+_MOUNTS = Path("/proc/mounts")
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"}
 
 
@@ -29,7 +30,7 @@ class Home:
     def __init__(self, path: Path, ledger: Ledger, lock: int) -> None:
         self.path = path
         self.ledger = ledger
-        self._lock = lock
+        self._lock: int | None = lock
 
     @classmethod
     def open(cls, path: Path, *, replay_from: datetime | None = None, durability: Durability = "process") -> "Home":
@@ -65,10 +66,13 @@ class Home:
         temporary.replace(self.path / "server.json")
 
     def close(self) -> None:
-        """Close the ledger and give the lock back."""
+        """Close the ledger and give the lock back; closing again does nothing."""
+        if self._lock is None:
+            return
         (self.path / "server.json").unlink(missing_ok=True)
         self.ledger.close()
         os.close(self._lock)
+        self._lock = None
 
 
 def find_server(path: Path) -> ServerAddress | None:
@@ -118,10 +122,16 @@ def _holder(lock: int) -> str:
 def _refuse_network_file_system(path: Path) -> None:
     """SQLite's locks are not reliable there. Linux only: elsewhere there is no /proc/mounts and nothing is refused."""
     try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+        mounts = [_mount(line) for line in _MOUNTS.read_text("utf-8").splitlines()]
     except OSError:
         return
     inside = [(point, kind) for point, kind in mounts if path.is_relative_to(point)]
     kind = max(inside, key=lambda mount: len(mount[0]), default=("", ""))[1]
     if kind in _NETWORK_FILE_SYSTEMS:
         raise HomeUnfit(path=path, reason=f"it lies on a network file system ({kind})")
+
+
+def _mount(line: str) -> tuple[str, str]:
+    """Return mount point and kind; the kernel writes a space in a path as \\040."""
+    fields = line.split()
+    return fields[1].encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace"), fields[2]

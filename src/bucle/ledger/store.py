@@ -13,8 +13,15 @@ INSERT INTO event (id, at_us, as_of_us, project, environment, kind, version, sub
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq
 """
 INSERT_CAUSE = "INSERT INTO event_cause (seq, cause) VALUES (?, ?)"
-SELECT_CAUSES = "SELECT seq, cause FROM event_cause WHERE seq BETWEEN ? AND ? ORDER BY seq, cause"
-SELECT_CAUSES_OF = "SELECT cause FROM event_cause WHERE seq = ? ORDER BY cause"
+COUNT_KINDS = "SELECT kind, count(*), max(seq) FROM event WHERE project = ? GROUP BY kind"
+SELECT_WITH_CAUSES = """
+WITH RECURSIVE walk (seq) AS (
+  SELECT seq FROM event WHERE subject = ? OR id = ? OR seq = ?
+  UNION SELECT event FROM lineage_node WHERE id = ? AND event IS NOT NULL
+  UNION SELECT event_cause.cause FROM event_cause JOIN walk ON event_cause.seq = walk.seq
+)
+SELECT event.* FROM event JOIN walk ON event.seq = walk.seq ORDER BY event.seq DESC
+"""
 UPSERT_NODE = """
 INSERT INTO lineage_node (id, type, kind, name, project, event) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
@@ -92,6 +99,12 @@ def select_event(reader: Reader, seq: int) -> StoredEvent | None:
     return _with_causes(reader, [row])[0] if row else None
 
 
+def select_with_causes(reader: Reader, id: str) -> list[StoredEvent]:
+    """Return the events about `id`, the one of that id or seq, the one that made a lineage node, and all their causes."""
+    seq = int(id) if id.isascii() and id.isdecimal() and len(id) < 19 else -1
+    return _with_causes(reader, reader.rows(SELECT_WITH_CAUSES, (id, id, seq, id)))
+
+
 def insert_event(writer: Writer, values: Sequence[object], causes: Sequence[int]) -> int:
     """Append an event with its causes and return its seq."""
     row = writer.row(INSERT_EVENT, values)
@@ -121,11 +134,12 @@ def _kind_clause(kind: str) -> str:
 
 def _with_causes(reader: Reader, rows: Sequence[Row]) -> list[StoredEvent]:
     causes: dict[int, list[int]] = {}
-    if len(rows) == 1:
-        causes[rows[0]["seq"]] = [row[0] for row in reader.rows(SELECT_CAUSES_OF, (rows[0]["seq"],))]
-    elif rows:
-        first, last = sorted((rows[0]["seq"], rows[-1]["seq"]))
-        for row in reader.rows(SELECT_CAUSES, (first, last)):
+    seqs = [row["seq"] for row in rows]
+    for start in range(0, len(seqs), 500):
+        some = seqs[start : start + 500]
+        marks = ", ".join("?" * len(some))
+        sql = f"SELECT seq, cause FROM event_cause WHERE seq IN ({marks}) ORDER BY seq, cause"
+        for row in reader.rows(sql, some):
             causes.setdefault(row[0], []).append(row[1])
     return [_stored(row, causes.get(row["seq"], [])) for row in rows]
 

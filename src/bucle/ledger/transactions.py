@@ -148,10 +148,17 @@ class Ledger:
 
         Raises `ledger/clock-not-replay`, `ledger/clock-backwards`.
         """
-        with self._database.write() as writer:
-            transaction = Transaction(writer, self.clock)
-            with self.clock.moved(writer, to):
+        before: int | None = None
+        try:
+            with self._database.write() as writer:
+                before = self.clock.now_us()
+                self.clock.move(writer, to)
+                transaction = Transaction(writer, self.clock)
                 seqs = [transaction.emit(event, "clock") for event in events]
+        except BaseException:
+            if before is not None:
+                self.clock.put_back(before)
+            raise
         self._tell()
         return seqs
 
@@ -177,19 +184,10 @@ class Ledger:
     def why(self, id: str) -> list[StoredEvent]:
         """Return the events about `id` (or the event of that id or seq) and, transitively, their causes, newest first."""
         with self.read() as reader:
-            frontier = [event.seq for event in store.select_events(reader, EventFilter(subject=id))]
-            row = reader.row("SELECT seq FROM event WHERE id = ? OR CAST(seq AS TEXT) = ?", (id, id))
-            frontier += [row[0]] if row else []
-            found: dict[int, StoredEvent] = {}
-            while frontier:
-                seq = frontier.pop()
-                event = None if seq in found else store.select_event(reader, seq)
-                if event is not None:
-                    found[seq] = event
-                    frontier += event.caused_by
+            found = store.select_with_causes(reader, id)
         if not found:
             raise UnknownId(id=id)
-        return [found[seq] for seq in sorted(found, reverse=True)]
+        return found
 
     def lineage(self, id: str, direction: Literal["up", "down"] = "up", depth: int = 64) -> list[Edge]:
         """Return the edges that lead to `id` ("up": what it was made from) or from it ("down": what uses it)."""
