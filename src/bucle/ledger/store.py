@@ -122,6 +122,11 @@ def select_request(reader: Reader, name: str) -> StoredRequest | None:
     return StoredRequest(row[0], row[1], row[2]) if row else None
 
 
+def count_kinds(reader: Reader, project: str) -> dict[str, tuple[int, int]]:
+    """Return how many events of each kind a project has, and the seq of the last."""
+    return {row[0]: (int(row[1]), int(row[2])) for row in reader.rows(COUNT_KINDS, (project,))}
+
+
 def newest_seq(reader: Reader) -> int:
     """Return the seq of the last event, 0 for none."""
     row = reader.row("SELECT max(seq) FROM event")

@@ -128,6 +128,11 @@ class Ledger:
             raise UnknownId(id=seq)
         return found
 
+    def kinds(self, project: str) -> dict[str, tuple[int, int]]:
+        """Return for each kind of event of a project how many there are and the seq of the last."""
+        with self.read() as reader:
+            return store.count_kinds(reader, project)
+
     def newest(self) -> int:
         """Return the seq of the last committed event, 0 for none."""
         with self.read() as reader:

@@ -1,0 +1,35 @@
+"""The pages: server-rendered, live by server-sent events, each with a `.json` twin."""
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from bucle.server.errors import UnknownPath
+from bucle.server.pages.audit import PAGES as AUDIT_PAGES
+from bucle.server.pages.ledger import PAGES as LEDGER_PAGES
+from bucle.server.pages.loop import PAGES as LOOP_PAGES
+from bucle.server.pages.page import Page, routes_of
+from bucle.server.routing import PUBLIC, Call, Route
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+_TYPES = {"style.css": "text/css", "live.js": "text/javascript"}
+
+PAGES: tuple[Page, ...] = (*LOOP_PAGES, *LEDGER_PAGES, *AUDIT_PAGES)
+
+
+def static_file(call: Call) -> "Response":
+    """Return one of the pages' own files. Raises `server/unknown-path`."""
+    from starlette.responses import Response
+
+    name = call.path["name"]
+    if name not in _TYPES:
+        raise UnknownPath(path=f"/static/{name}")
+    content = resources.files(__package__).joinpath("static", name).read_bytes()
+    return Response(content, media_type=_TYPES[name], headers={"Cache-Control": "no-cache"})
+
+
+ROUTES = [
+    Route("GET", "/static/{name}", static_file, PUBLIC, "A file of the pages."),
+    *(route for page in PAGES for route in routes_of(page)),
+]

@@ -1,0 +1,118 @@
+"""A page: one document, shown as HTML to people and as JSON under the same path with `.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bucle.ledger import format_instant, from_us
+from bucle.messages import LANGUAGES, language, say
+from bucle.server.routing import Call, Route
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from starlette.responses import Response
+
+TABS = ("loop", "runs", "models", "services", "alerts", "work", "audit", "events")
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A path with the document that it shows, the template that shows it and the kinds of event that make it stale."""
+
+    path: str
+    template: str
+    document: Callable[[Call], Any]
+    permission: str
+    summary: str
+    live: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+def routes_of(page: Page) -> list[Route]:
+    """Return the route of a page and of its twin. Where the path ends with a parameter, one route answers both."""
+
+    def show(call: Call) -> Response:
+        last = ["", *call.path.values()][-1]
+        if page.path.endswith("}") and last.endswith(".json"):
+            return twin(_without_suffix(call))
+        return _html(page, call, page.document(call))
+
+    def twin(call: Call) -> Response:
+        return _json(page.document(call))
+
+    shown = Route("GET", page.path, show, page.permission, page.summary, query=page.query)
+    if page.path.endswith("}"):
+        return [shown]
+    path = "/index.json" if page.path == "/" else f"{page.path}.json"
+    return [shown, Route("GET", path, twin, page.permission, f"{page.summary} As JSON.", query=page.query)]
+
+
+def _without_suffix(call: Call) -> Call:
+    name = list(call.path)[-1]
+    return replace(call, path={**call.path, name: call.path[name].removesuffix(".json")})
+
+
+def _json(document: object) -> Response:
+    from starlette.responses import Response
+
+    return Response(msgspec.json.encode(document), media_type="application/json", headers=_HEADERS)
+
+
+def _html(page: Page, call: Call, document: object) -> Response:
+    from starlette.responses import HTMLResponse
+
+    project = call.path.get("project", "")
+    here = call.request.url.path
+    lang = _language(call)
+    text = _templates().get_template(page.template).render(
+        document=document,
+        title=page.summary,
+        project=project,
+        tabs=[(name, f"/projects/{project}" + ("" if name == "loop" else f"/{name}")) for name in TABS],
+        here=here,
+        twin="/index.json" if here == "/" else f"{here}.json",
+        now=call.house.ledger.clock.now(),
+        live=" ".join(page.live),
+        lang=lang,
+        say=lambda key, **fields: say(key, lang, **fields),
+    )  # fmt: skip
+    return HTMLResponse(text, headers=_HEADERS)
+
+
+def _language(call: Call) -> str:
+    wanted = call.request.headers.get("accept-language", "")[:2]
+    return wanted if wanted in LANGUAGES else language()
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("bucle.server.pages"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["instant"] = _instant
+    environment.filters["number"] = _number
+    return environment
+
+
+def _instant(value: datetime | int | None) -> str:
+    if value is None:
+        return ""
+    moment = from_us(value) if isinstance(value, int) else value
+    return format_instant(moment.replace(microsecond=0)).replace("T", " ")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"

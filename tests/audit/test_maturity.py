@@ -1,0 +1,46 @@
+"""Levels come from dated evidence and decay with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bucle.audit import CriterionRow, Evidence, audit_maturity
+from bucle.ledger import Event, Home, Scope, within
+
+START = datetime(2013, 4, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized(Event, kind="features.materialized", version=1):
+    """Stands for features' own."""
+
+    rows: int = 1
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    opened = Home.open(tmp_path / "home", replay_from=START)
+    yield opened
+    opened.close()
+
+
+def criterion(home: Home, id: str) -> CriterionRow:
+    return next(row for row in audit_maturity(Evidence(home.ledger, "p")).criteria if row.id == id)
+
+
+def test_without_evidence_the_level_is_zero(home: Home) -> None:
+    report = audit_maturity(Evidence(home.ledger, "p"))
+    assert report.level == 0
+    assert all(not row.met and row.why == "no evidence" for row in report.criteria)
+
+
+def test_evidence_counts_until_it_is_too_old(home: Home) -> None:
+    with within(Scope("p", "production")), home.ledger.write() as transaction:
+        seq = transaction.emit(Materialized(), "weather_now")
+    assert criterion(home, "G1-fs").met
+    home.ledger.move_clock(START + timedelta(days=31))
+    aged = criterion(home, "G1-fs")
+    assert (aged.met, aged.event, aged.why) == (False, seq, "the newest evidence is 31 days old")
