@@ -98,7 +98,7 @@ class Server:
 
     def token(self, name: str, role: str, project: str = "*") -> str:
         """Make a person with a role and return the token."""
-        return str(self.ask("POST", "/api/v1/tokens", {"name": name, "role": role, "project": project})["secret"])
+        return str(self.ask("POST", "/api/v1/tokens", {"name": name, "role": role, "project": project})["token"])
 
     def _end(self, number: int) -> None:
         if self.process is None or self.process.poll() is not None:

@@ -27,6 +27,55 @@ def release(session: Session, commit: str, hosted: bool) -> None:
     _run(session, commit, hosted, "release")
 
 
+@click.command("promote", cls=Command)
+@click.argument("target")
+@click.argument("environment")
+@pass_session
+def promote(session: Session, target: str, environment: str) -> None:
+    """Bring TARGET (delay@7, or release:COMMIT) to ENVIRONMENT; where the policy asks for it somebody else must approve."""
+    promotion = session.client.post(session.client.path("promotions"), {"target": target}, {"environment": environment})
+    session.show(promotion, lambda: _tell(promotion))
+
+
+@click.command("approve", cls=Command)
+@click.argument("id", required=False)
+@click.option("--note", default="", help="Why it may go, for the record.")
+@click.option("--refuse", "refusal", metavar="REASON", help="Say no instead, and why.")
+@pass_session
+def approve(session: Session, id: str | None, note: str, refusal: str | None) -> None:
+    """Approve the promotion ID, which is then carried out; without an ID list those that wait."""
+    if id is None:
+        waiting = session.client.get(session.client.path("promotions"), {"state": "pending"})
+        columns = ("id", "target", "environment", "policy", "asked by", "not by")
+        rows = [
+            (each["id"], each["target"], each["environment"], each["policy"], each["requester"], ", ".join(each["authors"]))
+            for each in waiting
+        ]
+        session.show(waiting, lambda: session.table(columns, rows))
+        return
+    verb, body = ("refuse", {"reason": refusal}) if refusal is not None else ("approve", {"note": note})
+    promotion = session.client.post(session.client.path("promotions", id, verb), body)
+    session.show(promotion, lambda: _tell(promotion))
+
+
+@click.command("rollback", cls=Command)
+@click.argument("service")
+@click.option("--environment", default="production", show_default=True, help="Where.")
+@pass_session
+def rollback(session: Session, service: str, environment: str) -> None:
+    """Bring SERVICE back to the model version that answered before; with the project's name, the release that ran before."""
+    done = session.client.post(session.client.path("rollback"), {"name": service}, {"environment": environment})
+    session.show(done, lambda: click.echo(f"{done['name']} in {done['environment']}: {done['left']} -> {done['restored']}"))
+
+
+def _tell(promotion: dict[str, Any]) -> None:
+    what = f"{promotion['target']} to {promotion['environment']}"
+    if promotion["state"] == "pending":
+        click.echo(f"{what} waits: somebody else must run `bucle approve {promotion['id']}`")
+    else:
+        click.echo(f"{what}: {promotion['state']}")
+
+
 def _run(session: Session, commit: str, hosted: bool, wanted: str) -> None:
     from bucle.client import project_root
 
@@ -68,3 +117,6 @@ def _lines(result: dict[str, Any]) -> list[str]:
         if finding["next"]:
             lines.append(f"           next: {finding['next']}")
     return lines
+
+
+COMMANDS = [check, release, promote, approve, rollback]

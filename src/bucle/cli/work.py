@@ -120,3 +120,6 @@ def _show(session: Session, item: dict[str, Any]) -> None:
             click.echo(f"  closed: {item['resolution']}")
 
     session.show(item, human)
+
+
+COMMANDS = [work]

@@ -4,6 +4,7 @@ from bucle.delivery.checking import Checker, checkout_of
 from bucle.delivery.checks import CHECKS, Bench, Check
 from bucle.delivery.delivery import Delivery
 from bucle.delivery.errors import GitRefused, NoRepository, NotOwnRepository, PushTooLarge, UnknownCheckRun
+from bucle.delivery.moves import RolledBackTo, approve, promote, refuse, roll_back
 from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import Promotion, get_promotion, list_promotions
 from bucle.delivery.releases import (
@@ -39,8 +40,10 @@ __all__ = [
     "Release",
     "ReleaseDeployment",
     "Repository",
+    "RolledBackTo",
     "UnknownCheckRun",
     "Verdict",
+    "approve",
     "checkout_of",
     "ensure_repository",
     "get_check_run",
@@ -51,6 +54,9 @@ __all__ = [
     "list_releases",
     "open_repository",
     "policy_of",
+    "promote",
     "refusals",
+    "refuse",
     "release_history",
+    "roll_back",
 ]

@@ -174,7 +174,7 @@ class Checker:
                 self._record(run, position, check, verdict, seconds, log)
                 for line in report(check, verdict, seconds):
                     say(line)
-        self._finish(run, time.monotonic() - begun)
+        self._finish(run, bench, time.monotonic() - begun)
 
     @contextmanager
     def _bench(self, run: CheckRun) -> Iterator[tuple[Bench | None, BucleError | None]]:
@@ -227,14 +227,17 @@ class Checker:
             if log is not None:
                 refer(transaction, log, run.id, f"log:{check.name}")
 
-    def _finish(self, run: CheckRun, seconds: float) -> None:
+    def _finish(self, run: CheckRun, bench: Bench | None, seconds: float) -> None:
         run = get_check_run(self._home.ledger, run.project, run.id)
+        if bench is not None:
+            run = replace(run, lock=bench.lock_digest, versions=tuple(sorted(bench.versions.values())))
         passed = not run.failed and any(result.outcome == "passed" for result in run.results)
         tags = tuple(result.tag for result in run.results if result.tag and result.outcome == "passed")
         finished = ChecksFinished(run.commit, passed, tuple(each.name for each in run.failed), tags, round(seconds, 3))
         environments = self._reached(run) if passed and run.wanted == "release" else []
         with because(*(result.event for result in run.results)), self._home.ledger.write() as transaction:
             event = transaction.emit(finished, run.id)
+            store.write_data(transaction, run.id, run.lock, run.versions)
             store.end_check_run(transaction, run.id, passed, event)
             with because(event):
                 lines = _conclude(transaction, replace(run, event=event), passed, environments)

@@ -106,3 +106,10 @@ class PushTooLarge(BucleError, code="delivery/push-too-large", status=413):
 
     message = "A push may hold at most {limit} bytes."
     next = "Keep data out of git: declare it as a source in the project."
+
+
+class DevRunsNoRelease(BucleError, code="delivery/dev-runs-no-release", status=409):
+    """A release was to go to dev, which is the working tree."""
+
+    message = "dev is the working tree of {project}; it runs no release."
+    next = "Promote to one of: {known}."

@@ -18,7 +18,7 @@ LONGEST = 300.0
 
 
 class Bench:
-    """What the checks of one commit share."""
+    """What the checks of one commit share. `versions` are the data that they saw, by source."""
 
     def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, scope: Scope, checkout: Checkout) -> None:
         self.home = home
@@ -27,6 +27,7 @@ class Bench:
         self.scope = scope
         self.checkout = checkout
         self.log = home.folder("tmp") / "check.log"
+        self.versions: dict[str, str] = {}
         self._code: Code | None = None
         self._runtime: Runtime | None = None
         self._made: dict[str, object] = {}
@@ -45,6 +46,11 @@ class Bench:
         if self._code is None:
             self._code = load_code(self.home, self.runners, self.checkout)
         return self._code
+
+    @property
+    def lock_digest(self) -> str:
+        """The digest of the runtime that the checks used; empty when it could not be installed."""
+        return self._runtime.digest if self._runtime else ""
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """Return what `make` returns, made at the first call of a check of this commit."""

@@ -12,7 +12,7 @@ import msgspec
 
 from bucle.delivery.checks.check import Bench
 from bucle.delivery.results import Finding, Verdict, failed, passed
-from bucle.project import ProjectDescription
+from bucle.project import ProjectDescription, load_project_file
 
 _LARGEST = 1 << 20
 _GIVEN = {*dir(builtins), "__file__", "__name__", "__doc__", "__package__", "__spec__", "__path__", "__loader__", "__class__"}
@@ -45,6 +45,10 @@ def check_lint(bench: Bench) -> Verdict:
     answer = bench.call("bucle.delivery.checks.syntax:lint_in_child", LintRequest(), LintAnswer)
     if answer.findings:
         return failed(answer.findings)
+    project = load_project_file(bench.checkout.root)
+    if bench.scope.environment not in project.environments:
+        advice = f'Add [environments.{bench.scope.environment}] with deploy = "automatic".'
+        return failed([Finding(f"there is no environment {bench.scope.environment!r} to check in", "bucle.toml:1", advice)])
     description = bench.code.description
     findings = list(unfitting(description))
     if findings:

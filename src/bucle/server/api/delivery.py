@@ -10,11 +10,21 @@ from bucle.delivery import (
     CheckRun,
     Delivery,
     NotOwnRepository,
+    Promotion,
     Release,
+    ReleaseDeployment,
+    RolledBackTo,
+    approve,
     get_check_run,
+    get_promotion,
     get_release,
     list_check_runs,
+    list_promotions,
     list_releases,
+    promote,
+    refuse,
+    release_history,
+    roll_back,
 )
 from bucle.ledger import Scope
 from bucle.server.house import House
@@ -118,6 +128,68 @@ def read_release(call: Call) -> Release:
         return get_release(reader, call.scope.project, call.path["release"])
 
 
+class PromoteBody(Body, frozen=True):
+    """What is to be promoted to the environment of the query: `MODEL@VERSION` or `release:COMMIT`."""
+
+    target: str
+
+
+class ApproveBody(Body, frozen=True):
+    """Why it may go, for the record."""
+
+    note: str = ""
+
+
+class RefuseBody(Body, frozen=True):
+    """Why it may not go."""
+
+    reason: str
+
+
+class RollBackBody(Body, frozen=True):
+    """A service; or the project's own name, to bring its environment back to the release before."""
+
+    name: str
+
+
+def read_environment(call: Call) -> list[ReleaseDeployment]:
+    """Return which releases an environment has run, the newest first."""
+    return release_history(call.house.ledger, call.scope, call.number("limit", 50, 1, 500))
+
+
+def request_promotion(call: Call) -> Promotion:
+    """Bring something to an environment, at once or when somebody else has approved it."""
+    return promote(call.house.part(Delivery), call.scope, call.body.target, call.principal)
+
+
+def read_promotions(call: Call) -> list[Promotion]:
+    """Return promotions, the newest first."""
+    state = call.query.get("state")
+    return list_promotions(call.house.ledger, call.scope.project, state, call.number("limit", 50, 1, 500))
+
+
+def read_promotion(call: Call) -> Promotion:
+    """Return a promotion."""
+    return get_promotion(call.house.ledger, call.scope.project, call.path["promotion"])
+
+
+def approve_promotion(call: Call) -> Promotion:
+    """Agree to a promotion, which is then carried out."""
+    delivery, id = call.house.part(Delivery), call.path["promotion"]
+    return approve(delivery, call.scope.project, id, call.principal, call.body.note)
+
+
+def refuse_promotion(call: Call) -> Promotion:
+    """Say no to a promotion."""
+    delivery, id = call.house.part(Delivery), call.path["promotion"]
+    return refuse(delivery, call.scope.project, id, call.principal, call.body.reason)
+
+
+def request_rollback(call: Call) -> RolledBackTo:
+    """Bring a service, or the environment's release, back to what was before."""
+    return roll_back(call.house.part(Delivery), call.scope, call.body.name)
+
+
 def _view(call: Call, run: CheckRun) -> CheckRunView:
     with call.house.ledger.read() as reader:
         release = None
@@ -162,4 +234,41 @@ ROUTES = [
     Route("GET", _PROJECT + "/checks/{check}/{name}/log", read_log, "delivery.read", "What a check printed"),
     Route("GET", _PROJECT + "/releases", read_releases, "delivery.read", "Releases, newest first", query=("limit",)),
     Route("GET", _PROJECT + "/releases/{release}", read_release, "delivery.read", "A release by id or commit"),
+    Route(
+        "GET",
+        _PROJECT + "/deployments/releases",
+        read_environment,
+        "delivery.read",
+        "What an environment ran",
+        query=("limit",),
+    ),
+    Route(
+        "POST",
+        _PROJECT + "/promotions",
+        request_promotion,
+        "delivery.promote",
+        "Bring something to an environment",
+        PromoteBody,
+    ),
+    Route(
+        "GET", _PROJECT + "/promotions", read_promotions, "delivery.read", "Promotions, newest first", query=("state", "limit")
+    ),
+    Route("GET", _PROJECT + "/promotions/{promotion}", read_promotion, "delivery.read", "A promotion"),
+    Route(
+        "POST",
+        _PROJECT + "/promotions/{promotion}/approve",
+        approve_promotion,
+        "delivery.read",
+        "Agree to a promotion; the policy says who may",
+        ApproveBody,
+    ),
+    Route(
+        "POST",
+        _PROJECT + "/promotions/{promotion}/refuse",
+        refuse_promotion,
+        "delivery.read",
+        "Say no to a promotion; who asked, or who may approve",
+        RefuseBody,
+    ),
+    Route("POST", _PROJECT + "/rollback", request_rollback, "delivery.promote", "Go back to what was before", RollBackBody),
 ]

@@ -1,0 +1,153 @@
+"""Bringing releases and model versions into environments and back: what `promote`, `approve` and `rollback` do."""
+
+from dataclasses import dataclass
+
+from bucle.delivery import store
+from bucle.delivery.checking import checkout_of
+from bucle.delivery.delivery import Delivery
+from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, NothingToRollBack, UnknownRelease
+from bucle.delivery.policies import Policy, policy_of
+from bucle.delivery.promotions import (
+    Promotion,
+    Subject,
+    approve_promotion,
+    complete_promotion,
+    get_promotion,
+    may_approve,
+    must_be_pending,
+    refuse_promotion,
+    request_promotion,
+)
+from bucle.delivery.releases import TEST, Release, deploy_release, has_run, roll_back_release
+from bucle.delivery.repositories import open_repository
+from bucle.identity import Principal
+from bucle.ledger import Scope, Transaction, because, within
+from bucle.project import DEV, ProjectFile, current_release, load_project_file
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBackTo:
+    """What an environment, or a service in it, went back to: a release or a model version."""
+
+    name: str
+    environment: str
+    left: str
+    restored: str
+
+
+def promote(delivery: Delivery, scope: Scope, target: str, principal: Principal) -> Promotion:
+    """Bring `delay@7` or `release:COMMIT` to an environment: at once where the policy is automatic, else it waits for approval.
+
+    Raises `delivery/bad-target`, `delivery/no-evidence` (L-02), `delivery/gates-not-passed`, `delivery/unknown-release`,
+    `project/unknown-environment`, and what the registry raises for a version that is not there.
+    """
+    subject, policy = _release_subject(delivery, scope, _parse(target))
+    with delivery.home.ledger.write() as transaction:
+        promotion = request_promotion(transaction, scope, subject, policy, principal)
+        if policy == "automatic":
+            return _carry_out(transaction, promotion, subject, promotion.event, None, "")
+    return promotion
+
+
+def approve(delivery: Delivery, project: str, id: str, principal: Principal, note: str = "") -> Promotion:
+    """Agree to a promotion, which is then carried out if its evidence still holds.
+
+    Raises `delivery/own-approval`, `delivery/not-pending`, `delivery/no-evidence`, `delivery/gates-not-passed`,
+    `identity/forbidden`.
+    """
+    promotion = get_promotion(delivery.home.ledger, project, id)
+    must_be_pending(promotion)
+    may_approve(promotion, principal)
+    subject = _again(delivery, promotion)
+    with delivery.home.ledger.write() as transaction:
+        approval = approve_promotion(transaction, promotion, principal, note)
+        return _carry_out(transaction, promotion, subject, approval, principal.name, note)
+
+
+def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reason: str) -> Promotion:
+    """Say no to a promotion. Raises `delivery/not-pending`, `identity/forbidden`."""
+    promotion = get_promotion(delivery.home.ledger, project, id)
+    must_be_pending(promotion)
+    with delivery.home.ledger.write() as transaction:
+        refuse_promotion(transaction, promotion, principal, reason)
+    return get_promotion(delivery.home.ledger, project, id)
+
+
+def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
+    """Return a service to what answered before, or with the project's name its environment to the release before.
+
+    Raises `delivery/nothing-before`, and what serving raises for a service that has nothing to restore.
+    """
+    if name != scope.project:
+        raise NothingToRollBack(name=name, environment=scope.environment)
+    with delivery.home.ledger.write() as transaction:
+        now = current_release(transaction, scope)
+        release = roll_back_release(transaction, scope)
+    return RolledBackTo(name, scope.environment, now.release_id if now else "", release.id)
+
+
+def _parse(target: str) -> str:
+    if target.startswith("release:") and len(target) > len("release:"):
+        return target.removeprefix("release:")
+    raise BadTarget(target=target[:80])
+
+
+def _again(delivery: Delivery, promotion: Promotion) -> Subject:
+    """Look at the evidence once more: what was true when somebody asked may not be when somebody agrees."""
+    return _release_subject(delivery, promotion.scope, _parse(promotion.target))[0]
+
+
+def _carry_out(
+    transaction: Transaction,
+    promotion: Promotion,
+    subject: Subject,
+    agreed: int,
+    approver: str | None,
+    note: str,
+) -> Promotion:
+    """State and events in one transaction: either all of the promotion is there or nothing."""
+    with within(promotion.scope), because(promotion.event, agreed, *subject.evidence):
+        release = store.select_release(transaction, promotion.project, subject.release)
+        if release is None:
+            raise UnknownRelease(project=promotion.project, release=subject.release)
+        with because(deploy_release(transaction, promotion.scope, release, promotion.id)):
+            return complete_promotion(transaction, promotion, (), approver, note)
+
+
+def _release_subject(delivery: Delivery, scope: Scope, name: str) -> tuple[Subject, Policy]:
+    release = _find_release(delivery, scope.project, name)
+    candidate = _project_file(delivery, release)
+    if scope.environment == DEV:
+        raise DevRunsNoRelease(project=scope.project, known=", ".join(candidate.environments))
+    with delivery.home.ledger.read() as reader:
+        policy = policy_of(delivery.home, reader, candidate, scope.environment)
+        if scope.environment != TEST and TEST in candidate.environments:
+            tested = has_run(reader, Scope(scope.project, TEST), release.id)
+            if not tested:
+                raise NoEvidence(
+                    subject=f"release {release.commit[:10]}",
+                    environment=scope.environment,
+                    reason="it has never run in test",
+                    advice=f"Bring it there first: bucle promote release:{release.commit[:10]} test",
+                )
+    authors = tuple(dict.fromkeys((release.author, release.requester)))
+    return Subject("release", f"release:{release.commit}", release.id, authors, (release.event,)), policy
+
+
+def _find_release(delivery: Delivery, project: str, name: str) -> Release:
+    """By id, or by anything that names a commit of the repository. A commit that is no release has no evidence (L-02)."""
+    with delivery.home.ledger.read() as reader:
+        found = store.select_release(reader, project, name)
+    if found is not None:
+        return found
+    sha = open_repository(delivery.home, project).resolve(name)
+    with delivery.home.ledger.read() as reader:
+        found = store.select_release(reader, project, sha)
+    if found is None:
+        raise UnknownRelease(project=project, release=sha[:10])
+    return found
+
+
+def _project_file(delivery: Delivery, release: Release) -> ProjectFile:
+    repository = open_repository(delivery.home, release.project)
+    return load_project_file(checkout_of(delivery.home, repository, release.commit).root)
