@@ -111,6 +111,9 @@ class Runner:
             except BaseException:
                 self.kill()
                 raise
+            finally:
+                if self._ended:
+                    self._channel.close()
         if refusal is not None:
             raise refusal
         if kind is Kind.RESULT:
@@ -126,6 +129,9 @@ class Runner:
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
                 self._ended = True
+        if self._turn.acquire(blocking=False):  # else whoever is in a call sees its end, and closes
+            self._channel.close()
+            self._turn.release()
 
     def close(self) -> None:
         """End the child: it sees the end of its calls and leaves; what it left running is killed."""
