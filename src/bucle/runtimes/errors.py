@@ -7,14 +7,14 @@ class NoLock(BucleError, code="runtimes/no-lock", status=404):
     """A project has no requirements.lock where one is needed."""
 
     message = "There is no lock {path}."
-    next = "`bucle init` makes one; or: uv pip compile --generate-hashes requirements.in -o requirements.lock"
+    next = "`bucle lock` makes requirements.lock from requirements.in."
 
 
 class BadLock(BucleError, code="runtimes/bad-lock"):
     """A line of a lock is not a pinned requirement with hashes."""
 
     message = "The lock cannot be used: {reason}."
-    next = "Make it again: uv pip compile --generate-hashes requirements.in -o requirements.lock"
+    next = "`bucle lock` makes it again from requirements.in."
 
 
 class LockFailed(BucleError, code="runtimes/lock-failed", status=422):
@@ -35,7 +35,7 @@ class NoPython(BucleError, code="runtimes/no-python", status=422):
     """The Python that a lock was made for is not on this machine."""
 
     message = "The lock was made for Python {wanted}, which is not on this machine."
-    next = "Install Python {wanted}, or make the lock again for {own}."
+    next = "Install Python {wanted}, or make the lock again for {own} with `bucle lock`."
 
 
 class NoUv(BucleError, code="runtimes/no-uv", status=500):

@@ -1,6 +1,7 @@
 """Installing a lock into the home: by its digest, all or nothing, with bytecode."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,8 @@ def _install_packages(lock: Lock, folder: Path, wheels: Sequence[Path]) -> None:
     if lock.requirements and not run_uv([*arguments, "--offline"], cwd=folder).ok:  # what is cached needs no index
         done = run_uv(arguments, cwd=folder)
         if not done.ok:
-            raise InstallFailed(reason=done.reason, where=_blamed_line(lock, done.reason))
+            where = _blamed_line(lock, done.reason)
+            raise InstallFailed(reason=done.reason + _other_build(lock, wheels), where=where)
 
 
 def _own_wheels(home: Home, lock: Lock) -> list[Path]:
@@ -126,11 +128,20 @@ def _own_wheels(home: Home, lock: Lock) -> list[Path]:
     return [folder for folder in known if folder.is_dir()] or [own_wheel(wheels).parent]
 
 
+def _other_build(lock: Lock, wheels: Sequence[Path]) -> str:
+    """A lock made by another build of bucle is the likeliest cause, and uv cannot know it."""
+    wanted = lock.requirement("bucle")
+    known = {wheel_folder(each.partition(":")[2]) for each in wanted.hashes} if wanted else set()
+    other = known and not known & {each.name for each in wheels}
+    return " The lock wants another build of bucle than the one that runs here; `bucle lock` makes it again." if other else ""
+
+
 def _blamed_line(lock: Lock, reason: str) -> str:
     """uv names the package that it stumbled over; find its line."""
-    words = {word.strip("`',.()").partition("==")[0].lower().replace("_", "-") for word in reason.split()}
-    lines = [each.line for each in lock.requirements if each.name in words]
-    return f"{lock.path}:{lines[0]}" if lines else str(lock.path)
+    said = reason.lower().replace("_", "-")
+    matches = ((re.search(rf"(?<![\w/-]){re.escape(each.name)}(?![\w/])", said), each.line) for each in lock.requirements)
+    found = sorted((match.start(), line) for match, line in matches if match)
+    return f"{lock.path}:{found[0][1]}" if found else str(lock.path)
 
 
 def _record(home: Home, facts: _Facts, seconds: float) -> None:
