@@ -1,0 +1,146 @@
+"""Where the demo plays: a project, its server, and the people who act, each with a token of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bucle.client import Client, ConnectionLost, Unreachable, connect
+from bucle.demo.errors import CommandFailed, ServerGone
+from bucle.errors import RemoteError
+from bucle.ledger import find_server
+
+T = TypeVar("T")
+
+PEOPLE = {
+    "ana": "data_scientist",
+    "bruno": "data_engineer",
+    "carla": "ml_engineer",
+    "dario": "devops_engineer",
+    "elena": "business_stakeholder",
+}
+"""Who acts in the demo, and in which of the paper's roles (K-R1 to K-R7)."""
+
+_PATIENCE = 600.0
+_PASSING = {"client/unreachable", "client/connection-lost", "server/closing"}
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running demo: `say` tells the reader what happens."""
+
+    directory: Path
+    home: Path
+    say: Callable[[str], None]
+    tokens: dict[str, str] = field(default_factory=dict)
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    def command(self, *words: str, actor: str | None = None, directory: Path | None = None) -> Any:
+        """Run `bucle WORDS --json` as `actor` and return its document; a server that is gone is waited for."""
+        environment = self.environment(actor)
+        while True:
+            done = subprocess.run(
+                [sys.executable, "-m", "bucle", *words, "--json", "--home", str(self.home)],
+                cwd=directory or self.directory,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode == 0:
+                return json.loads(done.stdout) if done.stdout.strip() else None
+            if not _is_passing(done.stderr):
+                raise CommandFailed(command=" ".join(("bucle", *words)), reason=_reason(done.stderr))
+            self.await_server()
+            environment = self.environment(actor)
+
+    def git(self, *words: str, actor: str) -> str:
+        """Run git in the project as `actor` and return what it said, stderr included."""
+        identity = ["-c", f"user.name={actor}", "-c", f"user.email={actor}@example.org"]
+        done = subprocess.run(
+            ["git", *identity, *words],
+            cwd=self.directory,
+            env=self.environment(actor),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CommandFailed(command=" ".join(("git", *words)), reason=done.stderr.strip())
+        return done.stdout + done.stderr
+
+    def call(self, actor: str, act: Callable[[Client], T]) -> T:
+        """Let `actor` use the API; when the server is gone, wait for the next `bucle up` and do it again."""
+        while True:
+            try:
+                return act(self.client(actor))
+            except (Unreachable, ConnectionLost):
+                self.await_server()
+            except RemoteError as error:
+                if error.code not in _PASSING:
+                    raise
+                self.await_server()
+
+    def client(self, actor: str) -> Client:
+        """Return the HTTP client of a person, made on first use."""
+        if actor not in self.clients:
+            self.clients[actor] = connect(self.url(), self.tokens[actor], "flights", name=f"demo-{actor}")
+        return self.clients[actor]
+
+    def url(self) -> str:
+        """Return where the server answers. Raises `demo/server-gone`."""
+        address = find_server(self.home)
+        if address is None:
+            raise ServerGone(home=self.home)
+        return address.url
+
+    def await_server(self) -> None:
+        """Wait until a server holds the home again; say so once. Raises `demo/server-gone` after ten minutes."""
+        for client in self.clients.values():
+            client.close()
+        self.clients.clear()
+        deadline, said = time.monotonic() + _PATIENCE, False
+        while find_server(self.home) is None:
+            if not said:
+                self.say(f"The server is gone. Start it again: bucle up --home {self.home}")
+                said = True
+            if time.monotonic() > deadline:
+                raise ServerGone(home=self.home)
+            time.sleep(0.2)
+        if said:
+            self.say("It is back; going on.")
+
+    def environment(self, actor: str | None) -> dict[str, str]:
+        """Return the environment of a person's commands: their token, and the server's address while there is one."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BUCLE_")}
+        environment["GIT_TERMINAL_PROMPT"] = "0"
+        if actor is not None and actor in self.tokens:
+            environment["BUCLE_TOKEN"] = self.tokens[actor]
+        address = find_server(self.home)
+        if address is not None:
+            environment["BUCLE_URL"] = address.url
+        return environment
+
+
+def wait_for(ready: Callable[[], T | None], what: str, timeout: float = 600.0) -> T:
+    """Ask `ready` until it answers something; seconds. Raises `demo/command-failed`."""
+    deadline = time.monotonic() + timeout
+    while (found := ready()) is None:
+        if time.monotonic() > deadline:
+            raise CommandFailed(command=what, reason=f"nothing came of it in {timeout:.0f} s")
+        time.sleep(0.1)
+    return found
+
+
+def _is_passing(stderr: str) -> bool:
+    return any(code in stderr for code in _PASSING)
+
+
+def _reason(stderr: str) -> str:
+    lines: Sequence[str] = [line for line in stderr.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
