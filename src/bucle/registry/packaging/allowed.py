@@ -1,0 +1,61 @@
+"""What may stand in a package: the audited list of types beyond those that skops trusts, and the kinds of node.
+
+A name is on the list when its class has been read: constructing it, or restoring its state, runs nothing that the file
+chooses. For functions it means that calling them with arguments from the file has no effect beyond their result.
+"""
+
+LOADERS = frozenset(
+    {
+        "BytearrayNode",
+        "BytesNode",
+        "ConstructorFromReduceNode",
+        "DTypeNode",
+        "DefaultDictNode",
+        "DictNode",
+        "FunctionNode",
+        "JsonNode",
+        "ListNode",
+        "LossNode",
+        "MaskedArrayNode",
+        "NdArrayNode",
+        "ObjectNode",
+        "PartialNode",
+        "RandomGeneratorNode",
+        "RandomStateNode",
+        "SetNode",
+        "SliceNode",
+        "SparseMatrixNode",
+        "TreeNode",
+        "TupleNode",
+        "TypeNode",
+    }
+)
+"""Kinds of node that may stand in a package. Not: methods and `operator` objects, which reach any attribute of an object,
+and references to earlier nodes, which the canonical form has no need of."""
+
+TYPES = frozenset(
+    {
+        "functools.partial",  # its target is a node of its own and must be on this list too
+        "numpy.dtype",
+        "scipy.interpolate._interpolate.interp1d",
+        "sklearn._loss.link.Interval",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.linear_model._base.LinearModel",
+        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.ManhattanDistance64",
+        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._tags.Tags",
+        "sklearn.utils.validation.check_array",  # the target of a partial in histogram gradient boosting
+    }
+)
