@@ -4,7 +4,7 @@ Each agrees with scikit-learn's function of the same name (tests/registry/test_m
 define, such as the area under the curve with one class, is None.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +12,29 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def row_losses(y: Floats, predicted: Floats, classes: Sequence[float] = ()) -> Floats:
+def row_losses(y: Floats, predicted: Floats) -> Floats:
     """Return each row's loss: the squared error of the probability, 1 for a wholly wrong one, or of the value.
 
-    `predicted` is the probability of the second class, or a column per class; for a regression (`classes` empty) the value.
-    With columns it is half the sum of the squared errors, so that a wholly wrong row costs 1 as with two classes.
+    `y` is the class as its place among the classes, or the value; `predicted` the probability of the second class, a column
+    per class, or the value. With columns the loss is half the sum of the squared errors, so that a wholly wrong row costs 1.
     """
     if predicted.ndim == 1:
-        return (predicted - (y == classes[1] if len(classes) == 2 else y)) ** 2
-    truth = y[:, None] == np.asarray(classes, dtype=np.float64)[None, :]
+        return np.asarray((predicted - y) ** 2, dtype=np.float64)
+    truth = y[:, None] == np.arange(predicted.shape[1])[None, :]
     return np.asarray(((predicted - truth) ** 2).sum(axis=1) / 2, dtype=np.float64)
 
 
-def classification_metrics(y: Floats, predicted: Floats, classes: Sequence[float]) -> dict[str, float | None]:
-    """Return the metrics of class probabilities: `predicted` as in `row_losses`."""
+def classification_metrics(y: Floats, predicted: Floats) -> dict[str, float | None]:
+    """Return the metrics of class probabilities: `y` and `predicted` as in `row_losses`."""
     if predicted.ndim == 1:
-        truth = y == classes[1]
-        return {name: metric(truth, predicted) for name, metric in BINARY.items()}
-    truth = y[:, None] == np.asarray(classes, dtype=np.float64)[None, :]
-    one_against_rest = [roc_auc(truth[:, column], predicted[:, column]) for column in range(len(classes))]
+        return {name: metric(y == 1, predicted) for name, metric in BINARY.items()}
+    truth = y[:, None] == np.arange(predicted.shape[1])[None, :]
+    one_against_rest = [roc_auc(truth[:, column], predicted[:, column]) for column in range(predicted.shape[1])]
     known = [area for area in one_against_rest if area is not None]
     return {
-        "roc_auc": float(np.mean(known)) if len(known) == len(classes) else None,
+        "roc_auc": float(np.mean(known)) if len(known) == predicted.shape[1] else None,
         "log_loss": float(-np.mean(np.log(_inside((predicted * truth).sum(axis=1))))),
-        "brier": float(np.mean(row_losses(y, predicted, classes))),
+        "brier": float(np.mean(row_losses(y, predicted))),
         "accuracy": float(np.mean(truth[np.arange(len(y)), predicted.argmax(axis=1)])),
     }
 
