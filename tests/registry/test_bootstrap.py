@@ -1,0 +1,62 @@
+"""An equal challenger is seldom promoted, a better one is, and the verdict does not depend on chance."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bucle.registry.bootstrap import paired_difference
+
+RANDOM = np.random.default_rng
+
+
+def losses(random: np.random.Generator, rows: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two models that are equally good: the same probabilities with independent errors."""
+    truth = random.random(rows) < 0.25
+    base = random.random(rows) * 0.5
+    first, second = (np.clip(base + random.normal(0, noise, rows), 0, 1) for _ in range(2))
+    return (first - truth) ** 2, (second - truth) ** 2
+
+
+@pytest.mark.parametrize(("rows", "noise"), [(100, 0.1), (400, 0.05)])
+def test_an_equal_challenger_is_promoted_in_no_more_than_six_of_a_hundred_cases(rows: int, noise: float) -> None:
+    random, cases = RANDOM(2013), 1500
+    promoted = sum(paired_difference(*losses(random, rows, noise), seed=case, resamples=400).positive for case in range(cases))
+    assert 0.02 <= promoted / cases <= 0.06
+
+
+def test_rare_large_losses_do_not_promote_either() -> None:
+    random, cases, promoted = RANDOM(1), 600, 0
+    for case in range(cases):
+        first, second = ((random.random(300) < 0.02).astype(float) for _ in range(2))
+        promoted += paired_difference(first, second, case, resamples=500).positive
+    assert promoted / cases <= 0.06
+
+
+def test_a_better_challenger_is_promoted() -> None:
+    random = RANDOM(5)
+    worse, better = losses(random, 2000, 0.05)
+    assert paired_difference(worse + 0.02, better, seed=1).positive
+    assert paired_difference(better, worse + 0.02, seed=1).negative
+
+
+@given(st.integers(0, 2**31), st.integers(2, 300))
+@settings(max_examples=40, deadline=None)
+def test_the_same_losses_give_the_same_bounds_and_swapping_mirrors_the_mean(seed: int, rows: int) -> None:
+    first, second = losses(RANDOM(seed), rows, 0.1)
+    found = paired_difference(first, second, seed=7, resamples=200)
+    assert found == paired_difference(first, second, seed=7, resamples=200)
+    assert found.low <= found.mean <= found.high
+    assert paired_difference(second, first, seed=7, resamples=200).mean == pytest.approx(-found.mean)
+
+
+def test_the_same_predictions_are_no_better() -> None:
+    loss = RANDOM(0).random(100)
+    found = paired_difference(loss, loss, seed=0)
+    assert (found.mean, found.low, found.high, found.positive) == (0, 0, 0, False)
+    assert not paired_difference(np.array([0.0]), np.array([0.0]), seed=0).positive
+
+
+def test_many_rows_need_little_memory_at_a_time() -> None:
+    first, second = losses(RANDOM(0), 50_000, 0.05)
+    assert paired_difference(first, second, seed=0, resamples=100).rows == 50_000
