@@ -195,7 +195,7 @@ def test_a_model_that_cannot_be_packaged_says_so() -> None:
     with pytest.raises((UnpackableModel, UntrustedTypes)):
         dump_model(holder(lambda row: row))
     with pytest.raises((UnpackableModel, UntrustedTypes)):
-        dump_model(holder((number for number in range(3))))
+        dump_model(holder(number for number in range(3)))
 
 
 def altered(data: bytes, change: Callable[[dict[str, bytes]], None], method: int = zipfile.ZIP_STORED) -> bytes:

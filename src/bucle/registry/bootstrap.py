@@ -6,6 +6,8 @@ models in 6 to 7 % of cases instead of 5 (the studentized bootstrap in up to 11 
 tails). Rows count as independent; where they are not (many rows of one stormy day), the bounds are too narrow.
 """
 
+import math
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +51,7 @@ def paired_difference(worse: Floats, better: Floats, seed: int, resamples: int =
     rows, mean = len(difference), float(difference.mean())
     if rows < 2 or float(np.ptp(difference)) == 0:
         return Difference(mean, mean, mean, rows)
-    reach = NORMAL * float(difference.std(ddof=1)) / np.sqrt(rows)
+    reach = NORMAL * float(difference.std(ddof=1)) / math.sqrt(rows)
     low, high = np.quantile(_resampled_means(difference, seed, resamples), (1 - LEVEL, LEVEL))
     return Difference(mean, min(float(low), mean - reach), max(float(high), mean + reach), rows)
 

@@ -11,7 +11,7 @@ class GateJudged(Event, kind="registry.gate_judged", version=1):
     """A gate judged a model version that is about to be registered; `evidence` holds the numbers."""
 
     model: str
-    version: int
+    number: int
     gate: str
     gate_kind: str
     passed: bool
@@ -24,7 +24,7 @@ class VersionRegistered(Event, kind="registry.version_registered", version=1):
     """A model version entered the registry; caused by what its gates found and by the run's evaluation."""
 
     model: str
-    version: int
+    number: int
     run: str | None
     package: str
     evaluation: str | None
@@ -38,7 +38,7 @@ class GateWaived(Event, kind="registry.gate_waived", version=1):
     """A named person let a version pass a gate that it had failed; caused by the gate's verdict."""
 
     model: str
-    version: int
+    number: int
     gate: str
     reason: str
 
@@ -48,7 +48,7 @@ class StageChanged(Event, kind="registry.stage_changed", version=1):
     """A version got another stage: registered, staging, production, archived. A label: traffic is moved by delivery."""
 
     model: str
-    version: int
+    number: int
     before: str
     after: str
 
@@ -59,7 +59,7 @@ class AliasSet(Event, kind="registry.alias_set", version=1):
 
     model: str
     alias: str
-    version: int
+    number: int
     previous: str | None
 
 
@@ -77,5 +77,5 @@ class VersionRetired(Event, kind="registry.version_retired", version=1):
     """A version must not be used any more; its record stays."""
 
     model: str
-    version: int
+    number: int
     reason: str

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +43,14 @@ class _Scored:
 
     def taken(self, mask: NDArray[np.bool_]) -> "_Scored":
         """Return some of the rows."""
-        held = (self.y, self.predicted, self.losses, self.trivial, self.trivial_losses)
-        return _Scored(self.task, *(each[mask] for each in held), seed=self.seed)
+        return replace(
+            self,
+            y=self.y[mask],
+            predicted=self.predicted[mask],
+            losses=self.losses[mask],
+            trivial=self.trivial[mask],
+            trivial_losses=self.trivial_losses[mask],
+        )
 
     @property
     def gain(self) -> Difference:

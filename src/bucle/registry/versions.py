@@ -145,7 +145,7 @@ def register_version(tx: Transaction, draft: VersionDraft) -> ModelVersion:
     seqs = [_judged(tx, id, number, draft.model, gate) for gate in draft.gates]
     event = VersionRegistered(
         model=draft.model,
-        version=number,
+        number=number,
         run=draft.run,
         package=draft.package.id,
         evaluation=draft.evaluation.id if draft.evaluation else None,

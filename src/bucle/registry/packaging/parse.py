@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from bucle.registry.packaging.protocol import HEADER, PROTOCOL
 
 SCHEMA = "schema.json"
 DEEPEST = 200
+_UNREADABLE = (BadZipFile, KeyError, ValueError, RuntimeError, EOFError, OSError, struct.error)
+"""What reading a zip file or JSON raises when bytes are wrong; a RuntimeError means a recursion, or a zip feature of others."""
 _MEMBER = re.compile(r"[0-9a-f]{32}\.(npy|npz|bin)")
 
 
@@ -32,7 +35,7 @@ def parse(data: bytes) -> Parsed:
         with ZipFile(io.BytesIO(data)) as archive:
             protocol = _protocol(archive)
             return READERS[protocol](data, archive)
-    except (BadZipFile, KeyError, ValueError, RecursionError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise BrokenPackage(reason=f"it cannot be read ({type(error).__name__})") from None
 
 
