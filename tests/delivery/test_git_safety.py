@@ -1,0 +1,179 @@
+"""The git layer under attack (security.md, classes 5, 7, 11, 17): rights per verb and project, paths, trees, hooks."""
+
+import http.client
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.delivery.developing import Refusal, Server, commit_all, git, push, write_project
+
+
+@pytest.fixture(scope="module")
+def fort(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("fort"), "fort")
+    commit_all(folder)
+    assert push(server, folder, "fort")[0] == 0
+    return folder
+
+
+def raw(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> int:
+    """Send a path exactly as it is written and return the status."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection.putrequest(method, path, skip_accept_encoding=True)
+    for name, value in (headers or {}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_who_may_read_can_clone_but_not_push(server: Server, fort: Path, tmp_path: Path) -> None:
+    token = server.token("vera", "viewer")
+    git("clone", "--quiet", f"{server.url}/git/fort.git", "copy", at=tmp_path, token=token)
+    commit_all(tmp_path / "copy")
+    code, lines = push(server, tmp_path / "copy", "fort", token=token)
+    assert code != 0 and any("403" in line for line in lines)
+
+
+def test_a_token_for_another_project_can_neither_clone_nor_push(server: Server, fort: Path, tmp_path: Path) -> None:
+    token = server.token("otto", "ml_engineer", project="elsewhere")
+    done = git("clone", f"{server.url}/git/fort.git", "copy", at=tmp_path, token=token, check=False)
+    assert done.returncode != 0 and "403" in done.stderr
+    assert push(server, fort, "fort", token=token)[0] != 0
+
+
+def test_a_wrong_token_is_no_token_at_all(server: Server, fort: Path, tmp_path: Path) -> None:
+    done = git("clone", f"{server.url}/git/fort.git", "copy", at=tmp_path, token="bucle_wrong", check=False)
+    assert done.returncode != 0
+
+
+def test_git_sends_the_token_as_a_password_when_it_is_asked(server: Server, fort: Path, tmp_path: Path) -> None:
+    token = server.token("vera2", "viewer")
+    import base64
+
+    basic = base64.b64encode(f"x:{token}".encode()).decode()
+    path = "/git/fort.git/info/refs?service=git-upload-pack"
+    assert raw(server, "GET", path, {"Authorization": f"Basic {basic}"}) == 200
+    assert raw(server, "GET", path, {"Authorization": "Basic !!!"}) == 401
+
+
+def test_the_one_who_pushes_is_the_token_not_the_author_of_the_commit(server: Server, tmp_path: Path) -> None:
+    token = server.token("paula", "data_engineer")
+    commit_all(write_project(tmp_path, "actors"))
+    push(server, tmp_path, "actors", token=token)
+    (received,) = server.events("delivery.commit_received", project="actors")
+    assert (received["actor"], received["role"], received["data"]["author"]) == ("paula", "data_engineer", "Ana Diaz")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/git/fort.git/HEAD",
+        "/git/fort.git/config",
+        "/git/fort.git/objects/info/packs",
+        "/git/fort.git/info/refs",
+        "/git/fort.git/info/refs?service=git-upload-archive",
+        "/git/fort.git/info/refs?service=--upload-pack=id",
+        "/git/fort/info/refs?service=git-upload-pack",
+        "/git/../git/fort.git/info/refs?service=git-upload-pack",
+        "/git/..%2ffort.git/info/refs?service=git-upload-pack",
+        "/git/%2e%2e/info/refs?service=git-upload-pack",
+        "/git/fort.git%00/info/refs?service=git-upload-pack",
+        "/git//fort.git/info/refs?service=git-upload-pack",
+        "/git/FORT.git/info/refs?service=git-upload-pack",
+        "/git/.git/info/refs?service=git-upload-pack",
+        "/git/ext::sh.git/info/refs?service=git-upload-pack",
+        "/GIT/fort.git/info/refs?service=git-upload-pack",
+        "/git/nobody.git/info/refs?service=git-upload-pack",
+    ],
+)
+def test_only_the_three_paths_of_the_protocol_answer(server: Server, fort: Path, path: str) -> None:
+    assert raw(server, "GET", path) in (400, 404)
+
+
+def test_a_page_of_another_site_cannot_make_a_browser_push(server: Server, fort: Path) -> None:
+    path = "/git/fort.git/git-receive-pack"
+    assert raw(server, "POST", path, {"Origin": "http://evil.example", "Content-Length": "0"}) == 403
+    assert raw(server, "POST", path, {"Host2": "x", "Sec-Fetch-Site": "cross-site", "Content-Length": "0"}) == 403
+
+
+def plumb(folder: Path, *entries: tuple[str, str, str]) -> str:
+    """Commit a tree that `git add` would not make: (mode, name, content)."""
+    lines = []
+    for mode, name, content in entries:
+        environment = {**os.environ, "GIT_DIR": str(folder / ".git")}
+        run = subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"], input=content.encode(), capture_output=True, env=environment, check=True
+        )
+        lines.append(f"{mode} blob {run.stdout.decode().strip()}\t{name}")
+    tree = subprocess.run(
+        ["git", "mktree"], input="\n".join(lines).encode(), capture_output=True, cwd=folder, check=True
+    ).stdout.decode()
+    return git("commit-tree", tree.strip(), "-m", "evil", at=folder).stdout.strip()
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", "git~1", ".git "])
+def test_a_tree_with_a_git_folder_in_it_is_not_taken(server: Server, tmp_path: Path, name: str) -> None:
+    commit_all(write_project(tmp_path, "trees"))
+    sha = plumb(tmp_path, ("100644", name, "x"))
+    done = git("push", f"{server.url}/git/trees.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
+    assert done.returncode != 0 or name == ".git "
+
+
+def test_a_submodule_that_is_an_option_is_not_taken(server: Server, tmp_path: Path) -> None:
+    commit_all(write_project(tmp_path, "modules"))
+    modules = '[submodule "x"]\n\tpath = x\n\turl = --upload-pack=touch /tmp/owned\n'
+    sha = plumb(tmp_path, ("100644", ".gitmodules", modules))
+    done = git("push", f"{server.url}/git/modules.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
+    assert done.returncode != 0 and "gitmodules" in done.stderr
+
+
+def test_a_symbolic_link_out_of_the_tree_is_reported_and_nothing_is_written(server: Server, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "work", "links")
+    (folder / "out").symlink_to("../../../../outside")
+    commit_all(folder)
+    _, lines = push(server, folder, "links")
+    assert any("project/unsafe-tree" in line for line in lines)
+
+
+def test_a_hook_or_alternate_in_a_repository_means_nothing(server: Server, tmp_path: Path) -> None:
+    """Even somebody who could write into the repository's folder gets no code run by a push."""
+    folder = write_project(tmp_path / "work", "hooked")
+    commit_all(folder)
+    push(server, folder, "hooked")
+    hooks = server.home / "git" / "hooked.git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("pre-receive", "update", "post-receive", "reference-transaction"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
+        (hooks / name).chmod(0o755)
+    config = server.home / "git" / "hooked.git" / "config"
+    config.write_text(config.read_text() + f"[core]\n\tfsmonitor = touch {tmp_path}/owned\n")
+    (folder / "hooked.py").write_text('"""Changed."""\n')
+    commit_all(folder)
+    code, _ = push(server, folder, "hooked")
+    assert code == 0 and not (tmp_path / "owned").exists()
+    assert "fsmonitor" not in config.read_text()
+
+
+def test_only_the_owner_may_have_a_directory_of_the_servers_disk_read(server: Server, fort: Path) -> None:
+    token = server.token("dan", "data_scientist")
+    with pytest.raises(Refusal) as caught:
+        server.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": str(fort)}, token)
+    assert caught.value.code == "delivery/foreign-path"
+
+
+@pytest.mark.parametrize("commit", ["--output=/tmp/x", "HEAD; id", "$(id)", "HEAD..main", "@{-1}", "", "a" * 300])
+def test_a_commit_is_a_name_and_never_an_option_or_a_command(server: Server, fort: Path, commit: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        server.ask("POST", "/api/v1/projects/fort/checks", {"commit": commit})
+    assert caught.value.code == "project/unknown-commit"
+
+
+def test_a_source_that_is_no_repository_or_an_address_is_refused(server: Server, fort: Path, tmp_path: Path) -> None:
+    for source in (str(tmp_path), "relative", "ext::sh -c id", "http://127.0.0.1:1/x.git", "--upload-pack=id"):
+        with pytest.raises(Refusal) as caught:
+            server.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": source})
+        assert caught.value.code == "delivery/no-repository"
