@@ -31,7 +31,8 @@ def load_definitions(root: Path, project_file: ProjectFile) -> Definitions:
 
 
 def _put_on_path(root: Path, name: str) -> None:
-    folder = root / "src" if (root / "src" / name.split(".")[0]).exists() else root
+    top, source = name.split(".")[0], root / "src"
+    folder = source if (source / top).is_dir() or (source / f"{top}.py").is_file() else root
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()

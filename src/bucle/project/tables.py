@@ -224,7 +224,8 @@ def _is_feature(column: "pl.Series") -> bool:
         return False
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return True
-    return column.dtype in (pl.String, pl.Categorical, pl.Enum) and column.n_unique() <= MOST_CATEGORIES
+    most = min(MOST_CATEGORIES, max(MOST_CLASSES, len(column) // 2))  # free text tells rows apart, not kinds of rows
+    return column.dtype in (pl.String, pl.Categorical, pl.Enum) and column.n_unique() <= most
 
 
 def _moment(value: object) -> datetime:
