@@ -49,7 +49,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bucle' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"bucle.{room}"), name)
+    value: Any = importlib.import_module(f"bucle.{room}")
+    if name != room:  # the package `features` is itself what `@bucle.features` calls
+        value = getattr(value, name)
     globals()[name] = value
     return value
 

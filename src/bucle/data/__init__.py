@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         profile_values,
     )
     from bucle.data.profiling import profile_frame
+    from bucle.data.recording import commit_reason
     from bucle.data.reports import Finding, LabelMonth, LabelsPresent, SourceProfile, ValidationReport, combine, judge
     from bucle.data.reviews import checkout_version, diff_versions, infer_reviewed
     from bucle.data.schemas import ColumnSchema, Schema, load_schema, schema_path, write_schema
@@ -73,6 +74,7 @@ _FACE = {
     "category_text": "profiles",
     "checkout_version": "reviews",
     "combine": "reports",
+    "commit_reason": "recording",
     "current_versions": "versions",
     "declared_leaks": "leaks",
     "diff_versions": "reviews",
@@ -143,6 +145,7 @@ __all__ = [
     "category_text",
     "checkout_version",
     "combine",
+    "commit_reason",
     "current_versions",
     "declared_leaks",
     "diff_versions",

@@ -1,16 +1,25 @@
 """Features: entities, views, windows; joined as of each row offline, and read as of now online, by one definition.
 
-The face is lazy: what needs Polars, NumPy or a child process is imported when it is asked for.
+The face is lazy: what needs Polars, NumPy or a child process is imported when it is asked for. The package can be called:
+`@bucle.features(...)` declares a view (`views.features`), since Python lets a package and a function of `bucle` share no name.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucle.features.building import build_frame, noted, split
     from bucle.features.columns import ColumnType, FrameColumn, RowEncoder
     from bucle.features.entities import Entity, EntitySpec
+    from bucle.features.errors import NotMaterialized, TooFarBack, UnknownFeature
     from bucle.features.frames import FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
+    from bucle.features.materialization import Materialized, materialize, materialize_due
+    from bucle.features.online import OnlineRow, OnlineStore, SQLiteOnlineStore, read_online, read_online_rows
+    from bucle.features.rules import record_rules
+    from bucle.features.store import MaterializedView, list_materialized
     from bucle.features.training import SPLIT, Label, LabelSpec, Planner, TrainingSet, TrainingSetSpec, planner
     from bucle.features.views import AggregateSpec, AggregateView, FeatureView, RoleView, View, ViewSpec, aggregates, features
 
@@ -27,18 +36,35 @@ _FACE = {
     "JoinView": "join",
     "Label": "training",
     "LabelSpec": "training",
+    "Materialized": "materialization",
+    "MaterializedView": "store",
+    "NotMaterialized": "errors",
+    "OnlineRow": "online",
+    "OnlineStore": "online",
     "Planner": "training",
     "RoleView": "views",
     "RowEncoder": "columns",
+    "SQLiteOnlineStore": "online",
+    "TooFarBack": "errors",
     "TrainingFrame": "frames",
     "TrainingSet": "training",
     "TrainingSetSpec": "training",
+    "UnknownFeature": "errors",
     "View": "views",
     "ViewSpec": "views",
     "aggregates": "views",
+    "build_frame": "building",
     "features": "views",
+    "list_materialized": "store",
+    "materialize": "materialization",
+    "materialize_due": "materialization",
+    "noted": "building",
     "planner": "training",
     "point_in_time_join": "join",
+    "read_online": "online",
+    "read_online_rows": "online",
+    "record_rules": "rules",
+    "split": "building",
 }
 
 __all__ = [
@@ -54,18 +80,35 @@ __all__ = [
     "JoinView",
     "Label",
     "LabelSpec",
+    "Materialized",
+    "MaterializedView",
+    "NotMaterialized",
+    "OnlineRow",
+    "OnlineStore",
     "Planner",
     "RoleView",
     "RowEncoder",
+    "SQLiteOnlineStore",
+    "TooFarBack",
     "TrainingFrame",
     "TrainingSet",
     "TrainingSetSpec",
+    "UnknownFeature",
     "View",
     "ViewSpec",
     "aggregates",
+    "build_frame",
     "features",
+    "list_materialized",
+    "materialize",
+    "materialize_due",
+    "noted",
     "planner",
     "point_in_time_join",
+    "read_online",
+    "read_online_rows",
+    "record_rules",
+    "split",
 ]
 
 
@@ -74,3 +117,16 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_FACE[name]}"), name)
     return value
+
+
+class _Face(ModuleType):
+    """The package as `bucle.features(...)`."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """See `views.features`."""
+        from bucle.features.views import features
+
+        return features(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -80,6 +80,11 @@ def view_rows(view: FeatureView, spec: ViewSpec, rows: pl.LazyFrame, source: Sou
     return _assembled(view, spec, returned, source)
 
 
+def view_key(key: str) -> str:
+    """Return the column of `ViewRows.frame` that holds a key."""
+    return f"{_KEY}{key}"
+
+
 def join_view(spec: ViewSpec, rows: ViewRows) -> JoinView:
     """Return the view's rows as the join takes them, features renamed for the view's role."""
     names = {feature: f"{spec.prefix}{feature}" for feature in rows.features}

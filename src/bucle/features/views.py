@@ -95,7 +95,7 @@ class RoleView:
     @property
     def name(self) -> str:
         """The view's name in this role."""
-        return "_".join([*self.roles.values(), self.view.required_name()])
+        return "_".join([*self.roles.values(), self.view.name])
 
     def spec(self) -> ViewSpec:
         """Return the view as data, with its role."""

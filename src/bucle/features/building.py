@@ -1,0 +1,302 @@
+"""Building frames: the spine's rows of a time, the label where it is final, the features as of each row. Runs in a child."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bucle.data import read_snapshot
+from bucle.features.columns import FrameColumn
+from bucle.features.errors import DuplicateFeature, NoRows, UnknownFeature, ViewFailed
+from bucle.features.frames import KEY, TIME, FrameFacts, TrainingFrame, frame_columns
+from bucle.features.instants import finest_unit, to_integers
+from bucle.features.join import point_in_time_join
+from bucle.features.rows import SourceFacts, contributions, join_view, require, view_rows
+from bucle.features.training import TrainingSet
+from bucle.features.views import AggregateView, FeatureView, RoleView, View, ViewSpec
+from bucle.features.windows import Questions, window_column
+from bucle.ledger import format_instant, from_us, parse_duration, to_us
+from bucle.project import Definitions, nearest
+
+if TYPE_CHECKING:
+    from bucle.artifacts import ArtifactStore
+    from bucle.data import Snapshot, SourceSpec
+
+Recorder = Callable[[str, Mapping[str, Any]], None]
+
+noted: ContextVar[Recorder | None] = ContextVar("bucle_frame_recorder", default=None)
+"""Set where a run's log is kept: gets `features.frame_read` and `features.split_made` with their facts (K-13, K-14, K-18)."""
+
+_ROW = "__bucle_row"
+
+
+def build_frame(
+    store: "ArtifactStore",
+    definitions: Definitions,
+    snapshot: "Snapshot",
+    training_set: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    categories: Sequence[FrameColumn] | None = None,
+    seed: int = 0,
+) -> TrainingFrame:
+    """Return the rows with start <= time < end whose label is final as of the snapshot, in order of time.
+
+    `categories` are the columns of an earlier frame whose encoding is to be kept. Raises `features/unknown`,
+    `features/unknown-column`, `features/duplicate-name`, `features/no-rows` and what the views' functions raise.
+    """
+    declared = _declared(definitions, training_set)
+    frame = _Building(store, definitions, snapshot, declared).frame(start, end, categories, seed)
+    _note_frame(frame)
+    return frame
+
+
+def split(
+    store: "ArtifactStore",
+    definitions: Definitions,
+    snapshot: "Snapshot",
+    training_set: str,
+    *,
+    window: str | timedelta,
+    holdout: str | timedelta,
+    seed: int = 0,
+) -> tuple[TrainingFrame, TrainingFrame]:
+    """Return the past and the recent frame: the mature rows of the last `holdout`, and of the `window` before it (K-14).
+
+    The recent frame is encoded with the past one's categories. Raises what `build_frame` raises.
+    """
+    declared = _declared(definitions, training_set)
+    building = _Building(store, definitions, snapshot, declared)
+    end = building.last_mature()
+    cut = end - parse_duration(holdout)
+    start = cut - parse_duration(window)
+    whole = building.frame(start, end, None, seed)
+    past, recent = building.part(whole, start, cut, None), building.part(whole, cut, end, None)
+    past = building.encoded(past, None)
+    recent = building.encoded(recent, past.columns)
+    for frame in (past, recent):
+        _note_frame(frame)
+    _note_split(past, recent)
+    return past, recent
+
+
+@dataclass(frozen=True)
+class _Building:
+    """One snapshot of one training set."""
+
+    store: "ArtifactStore"
+    definitions: Definitions
+    snapshot: "Snapshot"
+    declared: TrainingSet
+
+    def last_mature(self) -> datetime:
+        """Return the moment just after the last row whose label is final as of the snapshot."""
+        source = self._source(self.declared.spine_name)
+        rows = self._rows(self.declared.spine_name).select(source.timestamp).collect()
+        moments = to_integers(rows[source.timestamp])
+        last = moments.filter(moments <= self._bound()).max()
+        if last is None:
+            raise self._no_rows(None, None, len(moments), 0)
+        return from_us(int(last) + 1)  # type: ignore[arg-type]
+
+    def frame(
+        self, start: datetime | None, end: datetime | None, categories: Sequence[FrameColumn] | None, seed: int
+    ) -> TrainingFrame:
+        """Return the frame of one time."""
+        spine, immature, unlabelled = self._labelled(start, end)
+        if spine.is_empty():
+            raise self._no_rows(start, end, immature, unlabelled)
+        origins: dict[str, str | None] = dict.fromkeys(self.declared.columns)
+        table = spine
+        for view in self.declared.features:
+            spec = view.spec()
+            columns = self._features(view, spec, spine, start, end)
+            for column in columns:
+                self._refuse_duplicate(column.name, origins, view)
+                origins[column.name] = spec.name
+            table = table.hstack(columns)
+        facts = self._facts(start, end, immature, unlabelled)
+        table = table.select(KEY, TIME, *origins, self.declared.label.name).sort(TIME, KEY, maintain_order=True)
+        columns_ = frame_columns(table, origins, categories, self.declared.where)
+        source = self._source(self.declared.spine_name)
+        return TrainingFrame(table, columns_, self.declared.label.name, _key_name(source), source.timestamp, seed, facts)
+
+    def part(
+        self, whole: TrainingFrame, start: datetime, end: datetime, categories: Sequence[FrameColumn] | None
+    ) -> TrainingFrame:
+        """Return a time's rows of a frame. Raises `features/no-rows` when there are none."""
+        import msgspec
+
+        part = whole.between(start, end)
+        if not len(part):
+            raise self._no_rows(start, end, whole.facts.immature, whole.facts.unlabelled)
+        facts = msgspec.structs.replace(whole.facts, start_us=to_us(start), end_us=to_us(end))
+        return TrainingFrame(part.table, whole.columns, whole.label, whole.key, whole.time, whole.seed, facts)
+
+    def encoded(self, frame: TrainingFrame, categories: Sequence[FrameColumn] | None) -> TrainingFrame:
+        """Return the frame with the categories given, or its own."""
+        origins = {column.name: column.view for column in frame.columns}
+        columns = frame_columns(frame.table, origins, categories, self.declared.where)
+        return TrainingFrame(frame.table, columns, frame.label, frame.key, frame.time, frame.seed, frame.facts)
+
+    def _labelled(self, start: datetime | None, end: datetime | None) -> tuple[pl.DataFrame, int, int]:
+        """Return the spine's mature and labelled rows as each was known at its own moment, and how many are not."""
+        source, label = self._source(self.declared.spine_name), self.declared.label
+        rows = self._rows(self.declared.spine_name)
+        available = rows.collect_schema().names()
+        roots = label.expression.meta.root_names()
+        needed = [*self.declared.columns, *roots, *(key for view in self.declared.features for key in view.spec().spine_keys)]
+        self._require(available, [source.timestamp, *needed])
+        moments = [source.known_at[column] for column in needed if column in source.known_at]
+        keys = _key_columns(source)
+        chosen = rows.select(list(dict.fromkeys([source.timestamp, *keys, *needed, *moments]))).collect()
+        at = to_integers(chosen[source.timestamp])
+        wanted = at.is_not_null()
+        wanted &= (at >= to_us(start)) if start else True
+        wanted &= (at < to_us(end)) if end else True
+        mature = wanted & (at <= self._bound())
+        spine, at = chosen.filter(mature), at.filter(mature)
+        target = self._label(spine, source)
+        masked = [
+            _known(spine, column, source.known_at[column], at)
+            for column in dict.fromkeys(needed)
+            if column in source.known_at and column in self.declared.columns
+        ]
+        key = pl.struct(keys) if len(keys) > 1 else pl.col(keys[0]) if keys else pl.int_range(pl.len())
+        spine = spine.with_columns(masked).with_columns(key.alias(KEY), _utc(at).alias(TIME), target)
+        labelled = spine.filter(target.is_not_null())
+        immature = int(wanted.sum()) - len(spine)
+        return labelled, immature, len(spine) - len(labelled)
+
+    def _label(self, spine: pl.DataFrame, source: SourceFacts) -> pl.Series:
+        """Return the label of each row, null where it was not known yet as of the snapshot."""
+        label = self.declared.label
+        as_of = pl.Series([self.snapshot.as_of_us] * len(spine), dtype=pl.Int64)
+        roots = [column for column in label.expression.meta.root_names() if column in source.known_at]
+        known = spine.with_columns(_known(spine, column, source.known_at[column], as_of) for column in dict.fromkeys(roots))
+        try:
+            return known.select(label.expression.alias(label.name)).to_series()
+        except pl.exceptions.PolarsError as error:
+            reason = " ".join(str(error).split("\n")[0].split())
+            raise ViewFailed(definition=f"The label {label.name!r}", reason=reason, where=self.declared.where) from error
+
+    def _features(
+        self, reference: View | RoleView, spec: ViewSpec, spine: pl.DataFrame, start: datetime | None, end: datetime | None
+    ) -> list[pl.Series]:
+        view = reference.view if isinstance(reference, RoleView) else reference
+        source = self._source(spec.source, view)
+        rows = self._rows(spec.source)
+        if isinstance(view, FeatureView):
+            joined = join_view(spec, view_rows(view, spec, rows, source))
+            keys = [pl.col(column) for column in spec.spine_keys]
+            result = point_in_time_join(spine.select(TIME, *keys), [joined], timestamp=TIME)
+            return [result[name] for name in joined.features]
+        if not isinstance(view, AggregateView):
+            raise TypeError(type(view).__name__)
+        needed = {spec.at, source.timestamp, source.created, *spec.keys, *(each.column for each in spec.aggregates)}
+        needed |= {source.known_at.get(each.column) for each in spec.aggregates}
+        held = rows.select(name for name in rows.collect_schema().names() if name in needed).collect()
+        moments = [held[name] for name in held.columns if held[name].dtype.is_temporal()]
+        unit = finest_unit([spine[TIME], *moments])
+        asked = Questions(tuple(spine[column] for column in spec.spine_keys), to_integers(spine[TIME], unit))
+        return [
+            window_column(asked, contributions(view, spec, each, held, source, unit), each).alias(f"{spec.prefix}{each.name}")
+            for each in spec.aggregates
+        ]
+
+    def _rows(self, name: str) -> pl.LazyFrame:
+        return read_snapshot(self.store, self.snapshot, name)
+
+    def _source(self, name: str, view: View | None = None) -> "SourceSpec":
+        version = self.snapshot.versions.get(name)
+        if version is None:
+            where = (view or self.declared).where
+            raise UnknownFeature(what="ingested source", name=name, near=nearest(name, self.snapshot.versions), where=where)
+        return version.spec
+
+    def _bound(self) -> int:
+        return self.snapshot.as_of_us - self.declared.label.spec().matures_us
+
+    def _facts(self, start: datetime | None, end: datetime | None, immature: int, unlabelled: int) -> FrameFacts:
+        spec = self.declared.spec()
+        names = dict.fromkeys([spec.spine, *(view.source for view in spec.views)])
+        return FrameFacts(
+            training_set=spec.name,
+            definition=spec.digest,
+            as_of_us=self.snapshot.as_of_us,
+            versions={name: self.snapshot.versions[name].id for name in names},
+            views={view.name: view.digest for view in spec.views},
+            start_us=to_us(start) if start else None,
+            end_us=to_us(end) if end else None,
+            immature=immature,
+            unlabelled=unlabelled,
+        )
+
+    def _require(self, available: Sequence[str], columns: Sequence[str]) -> None:
+        definition, source = f"The training set {self.declared.name!r}", f"the source {self.declared.spine_name!r}"
+        require(available, columns, definition, self.declared.where, source)
+
+    def _refuse_duplicate(self, name: str, origins: Mapping[str, str | None], view: View | RoleView) -> None:
+        if name in origins or name == self.declared.label.name:
+            owner = origins.get(name)
+            first = f"the view {owner!r}" if owner else "the spine or the label"
+            raise DuplicateFeature(name=name, first=first, second=f"the view {view.name!r}", where=self.declared.where)
+
+    def _no_rows(self, start: datetime | None, end: datetime | None, immature: int, unlabelled: int) -> NoRows:
+        return NoRows(
+            name=self.declared.name,
+            start=format_instant(start) if start else "the beginning",
+            end=format_instant(end) if end else "the end",
+            counts=f"{immature} rows not mature yet, {unlabelled} without a label",
+            where=self.declared.where,
+        )
+
+
+def _declared(definitions: Definitions, name: str) -> TrainingSet:
+    known = definitions.of(TrainingSet)
+    for each in known:
+        if each.name == name:
+            return each
+    raise UnknownFeature(what="training set", name=name, near=nearest(name, (each.name for each in known)))
+
+
+def _known(rows: pl.DataFrame, column: str, moment: str, at: pl.Series) -> pl.Series:
+    return pl.select(pl.when(to_integers(rows[moment]) <= at).then(rows[column])).to_series().alias(column)
+
+
+def _utc(microseconds: pl.Series) -> pl.Series:
+    return microseconds.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _key_columns(source: "SourceSpec") -> list[str]:
+    key: Any = source.key
+    return [] if not key else [key] if isinstance(key, str) else list(key)
+
+
+def _key_name(source: "SourceSpec") -> str:
+    return "_".join(_key_columns(source)) or "row"
+
+
+def _note_frame(frame: TrainingFrame) -> None:
+    import msgspec
+
+    record = noted.get()
+    if record is not None:
+        record("features.frame_read", {"rows": len(frame), "store": "offline", **msgspec.to_builtins(frame.facts)})
+
+
+def _note_split(past: TrainingFrame, recent: TrainingFrame) -> None:
+    """K-14: the ids of both parts, and that they share no row."""
+    record = noted.get()
+    if record is None:
+        return
+    shared = len(past.table.select(KEY, TIME).join(recent.table.select(KEY, TIME), on=[KEY, TIME], nulls_equal=True))
+    parts = {
+        name: {"id": frame.id, "rows": len(frame), "start_us": frame.facts.start_us, "end_us": frame.facts.end_us}
+        for name, frame in (("past", past), ("recent", recent))
+    }
+    record("features.split_made", {"training_set": past.facts.training_set, "disjoint": shared == 0, "shared": shared, **parts})

@@ -1,0 +1,111 @@
+"""Reading features for serving: all views of a model in one call, as of a moment. Pure Python, no frame anywhere."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from bucle.features import store
+from bucle.features.errors import NotMaterialized, TooFarBack
+from bucle.features.keys import encode_key
+from bucle.features.online.protocol import OnlineRow
+from bucle.features.online.sqlite import SQLiteOnlineStore
+from bucle.features.online.windows import WindowState
+from bucle.features.views import ViewSpec
+from bucle.ledger import Ledger, Reader, Scope, format_instant, from_us, to_us
+
+
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+    """The content of a row of a view by function: since when it is known, and its values by name."""
+
+    known_us: int
+    values: dict[str, object]
+
+
+_held = msgspec.msgpack.Decoder(HeldRow)
+
+
+def read_online(
+    ledger: Ledger, scope: Scope, views: Sequence[ViewSpec], entity_values: Mapping[str, object], as_of: datetime
+) -> dict[str, object]:
+    """Return every feature of the views for one entity row (column to value), as of a moment.
+
+    Equal to the offline join at that moment, if the views are materialized up to it: an expired or absent row gives null, a
+    window without values count 0. Raises `features/not-materialized`, `features/too-far-back`, `features/bad-key`.
+    """
+    return read_online_rows(ledger, scope, views, [entity_values], as_of)[0]
+
+
+def read_online_rows(
+    ledger: Ledger, scope: Scope, views: Sequence[ViewSpec], rows: Sequence[Mapping[str, object]], as_of: datetime
+) -> list[dict[str, object]]:
+    """Return the features of many rows, in their order; see `read_online`. One query for each view and 500 entities."""
+    at_us = to_us(as_of)
+    results: list[dict[str, object]] = [{} for _ in rows]
+    with ledger.read() as reader:
+        named = _materialized(reader, scope)
+        online = SQLiteOnlineStore(reader, scope)
+        for view in views:
+            names = named.get((view.name, view.digest))
+            if names is None:
+                raise NotMaterialized(view=view.name, definition=view.digest[:12], environment=scope.environment)
+            _read_view(online, view, names, rows, at_us, results)
+    return results
+
+
+def view_id(view: ViewSpec) -> str:
+    """Return the name under which a view is stored online: another definition of the same view is another one."""
+    return stored_name(view.name, view.digest)
+
+
+def stored_name(view: str, digest: str) -> str:
+    """See `view_id`."""
+    return f"{view}@{digest[:16]}"
+
+
+def _materialized(reader: Reader, scope: Scope) -> dict[tuple[str, str], list[str]]:
+    rows = reader.rows(store.SELECT_MATERIALIZED_NAMES, (scope.project, scope.environment))
+    return {(row[0], row[1]): row[2].split("\n") for row in rows}
+
+
+def _read_view(
+    online: SQLiteOnlineStore,
+    view: ViewSpec,
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    at_us: int,
+    results: list[dict[str, object]],
+) -> None:
+    columns = view.spine_keys
+    keys = [encode_key([row.get(column) for column in columns]) for row in rows]
+    wanted = [key for key in keys if key is not None]
+    found = iter(online.read(view_id(view), wanted)) if wanted else iter(())
+    for result, key in zip(results, keys, strict=True):
+        held = next(found) if key is not None else None
+        by_function = view.window_us is None
+        values = _values(view, held, names, at_us) if by_function else _windows(view, held, key is not None, at_us)
+        if view.prefix:
+            values = {f"{view.prefix}{name}": value for name, value in values.items()}
+        result.update(values)
+
+
+def _values(view: ViewSpec, held: OnlineRow | None, names: Sequence[str], at_us: int) -> dict[str, object]:
+    if held is None or (view.ttl_us and held.event_us < at_us - view.ttl_us):
+        return dict.fromkeys(names)
+    content = _held.decode(held.content)
+    if content.known_us > at_us:
+        raise _too_far_back(view, content.known_us, at_us)
+    return content.values
+
+
+def _windows(view: ViewSpec, held: OnlineRow | None, matches: bool, at_us: int) -> dict[str, object]:
+    if held is None:
+        return {each.name: 0 if each.how == "count" and matches else None for each in view.aggregates}
+    state = WindowState.unpack(held.content)
+    if at_us < state.horizon_us:
+        raise _too_far_back(view, state.horizon_us, at_us)
+    return {each.name: state.value(each, at_us) for each in view.aggregates}
+
+
+def _too_far_back(view: ViewSpec, horizon_us: int, at_us: int) -> TooFarBack:
+    return TooFarBack(view=view.name, horizon=format_instant(from_us(horizon_us)), as_of=format_instant(from_us(at_us)))

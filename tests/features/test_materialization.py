@@ -1,0 +1,169 @@
+"""The online store says at t what the offline join says at t, after any history of materializations (K-C4, BR-O3)."""
+
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.features.conftest import AIR, DEV, HOUR, START, Air, flights_table
+
+from bucle.data import read_snapshot
+from bucle.errors import BucleError
+from bucle.features import TrainingSet, ViewSpec, list_materialized, read_online, read_online_rows
+from bucle.features.frames import TIME
+from bucle.features.instants import to_integers
+from bucle.features.join import point_in_time_join
+from bucle.features.rows import contributions, join_view, view_rows
+from bucle.features.views import AggregateView, FeatureView
+from bucle.features.windows import Questions, window_column
+from bucle.ledger import Scope
+
+DAY = dt.timedelta(days=1)
+
+
+def offline(air: Air, at: dt.datetime, keys: list[str | None]) -> list[dict[str, object]]:
+    """Return what the offline join says of airports at a moment, from everything there ever was."""
+    snapshot = air.snapshot(START + 30 * DAY)
+    spine = pl.DataFrame({"origin": pl.Series(keys, dtype=pl.String), TIME: [at] * len(keys)})
+    columns: dict[str, list[object]] = {}
+    for view in air.definitions().get(TrainingSet, "delays").features:
+        spec = view.spec()
+        source, rows = snapshot.versions[spec.source].spec, read_snapshot(air.artifacts, snapshot, spec.source)
+        if isinstance(view, FeatureView):
+            joined = join_view(spec, view_rows(view, spec, rows, source))
+            result = point_in_time_join(spine, [joined], timestamp=TIME)
+            columns |= {name: result[name].to_list() for name in joined.features}
+        elif isinstance(view, AggregateView):
+            asked = Questions((spine["origin"],), to_integers(spine[TIME]))
+            held = rows.collect()
+            for each in spec.aggregates:
+                columns[each.name] = window_column(asked, contributions(view, spec, each, held, source), each).to_list()
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def online(air: Air, at: dt.datetime, keys: list[str | None]) -> list[Mapping[str, object]]:
+    return list(read_online_rows(air.home.ledger, DEV, air.views(), [{"origin": key} for key in keys], at))
+
+
+KEYS: list[str | None] = ["JFK", "LGA", "nowhere", None]
+
+
+def test_online_equals_offline_at_every_moment_of_a_replay(air: Air) -> None:
+    for hour in range(30):
+        now = START + 2 * DAY + hour * HOUR
+        air.materialize(now)
+        assert online(air, now, KEYS) == offline(air, now, KEYS)
+    assert len({tuple(each.items()) for each in online(air, now, ["JFK", "LGA"])}) == 2
+
+
+def test_steps_of_any_length_lead_to_the_same_as_one(air: Air) -> None:
+    end = START + 6 * DAY
+    for minutes in (0, 1, 59, 60, 61, 700, 3000):
+        air.materialize(START + 3 * DAY + dt.timedelta(minutes=minutes))
+    air.materialize(end)
+    stepwise = online(air, end, KEYS)
+    with air.home.ledger.write() as transaction:
+        transaction.execute("DELETE FROM online_feature")
+        transaction.execute("DELETE FROM materialized_view")
+    air.materialize(end)
+    assert online(air, end, KEYS) == stepwise == offline(air, end, KEYS)
+
+
+def test_windows_are_exact_after_the_last_materialization_and_an_hour_before_it(air: Air) -> None:
+    now = START + 4 * DAY
+    air.materialize(now)
+    windows = [view for view in air.views() if view.name == "traffic"]
+    for minutes in (-60, -59, -1):
+        at = now + dt.timedelta(minutes=minutes)
+        expected = offline(air, at, ["JFK"])[0]
+        found = read_online(air.home.ledger, DEV, windows, {"origin": "JFK"}, at)
+        assert found == {name: expected[name] for name in found}
+    later = read_online(air.home.ledger, DEV, windows, {"origin": "JFK"}, now + 2 * HOUR)
+    assert later == {"mean_delay": None, "departures": 0, "worst": None}
+
+
+def test_the_past_is_not_answered_online_with_what_came_later(air: Air) -> None:
+    air.materialize(START + 4 * DAY)
+    with pytest.raises(BucleError) as refused:
+        online(air, START + 3 * DAY, ["JFK"])
+    assert refused.value.code == "features/too-far-back"
+
+
+def test_nothing_later_than_until_becomes_readable(air: Air) -> None:
+    now = START + 4 * DAY
+    air.materialize(now)
+    at_now = online(air, now, ["JFK"])[0]
+    much_later = online(air, now + 30 * DAY, ["JFK"])[0]
+    assert much_later["last_delay"] == at_now["last_delay"]
+    assert (much_later["wind_speed"], much_later["sky"]) == (None, None)  # its time to live is over
+
+
+def test_a_corrected_file_replaces_what_was_readable(air: Air) -> None:
+    now = START + 5 * DAY
+    air.materialize(now)
+    before = online(air, now, ["JFK"])
+    air.put("flights", flights_table().with_columns(dep_delay=pl.col("dep_delay") + 1000).head(150))
+    air.ingest()
+    air.materialize(now)
+    assert online(air, now, KEYS) == offline(air, now, KEYS)
+    assert online(air, now, ["JFK"]) != before
+
+
+def test_another_definition_is_built_beside_the_one_that_serves(air: Air) -> None:
+    now = START + 5 * DAY
+    air.materialize(now)
+    old = air.views()
+    air.write(AIR.replace('window="2h"', 'window="5h"'))
+    with pytest.raises(BucleError) as refused:
+        online(air, now, ["JFK"])
+    assert refused.value.code == "features/not-materialized"
+    air.materialize(now)
+    assert online(air, now, KEYS) == offline(air, now, KEYS)
+    assert (
+        read_online(air.home.ledger, DEV, old, {"origin": "JFK"}, now)["departures"]
+        < online(air, now, ["JFK"])[0]["departures"]
+    )  # type: ignore[operator]
+
+
+def test_a_materialization_says_what_it_read_and_wrote_and_why(air: Air) -> None:
+    now = START + 5 * DAY
+    done = air.materialize(now)
+    assert [each.view for each in done] == ["weather_now", "last_flight", "traffic"]
+    events = air.events("features.materialized")
+    assert [event.data["view"] for event in events] == ["weather_now", "last_flight", "traffic"]
+    assert events[0].data["rows"] == done[0].rows == events[0].data["written"] == 2
+    versions = {event.data["source"]: event.seq for event in air.events("data.version_created")}
+    assert [event.caused_by for event in events] == [(versions["weather"],), (versions["flights"],), (versions["flights"],)]
+    again = air.materialize(now)
+    assert [(each.rows, each.written) for each in again] == [(0, 0)] * 3
+    assert len(air.events("features.materialized")) == 3
+    with air.home.ledger.read() as reader:
+        held = {each.view: each for each in list_materialized(reader, DEV)}
+    assert held["weather_now"].features == ("wind_speed", "sky")
+    assert {each.event for each in held.values()} == {event.seq for event in events}
+
+
+def test_an_environment_does_not_see_another_ones_values(air: Air) -> None:
+    air.materialize(START + 5 * DAY)
+    with pytest.raises(BucleError) as refused:
+        read_online(air.home.ledger, Scope("air", "production"), air.views(), {"origin": "JFK"}, START + 5 * DAY)
+    assert refused.value.code == "features/not-materialized"
+
+
+def test_reading_imports_neither_polars_nor_numpy() -> None:
+    program = """
+import sys
+from bucle.features import RowEncoder, ViewSpec, materialize, read_online, read_online_rows
+assert not {"polars", "numpy", "pyarrow", "duckdb"} & set(sys.modules), sys.modules.keys()
+"""
+    source = str(Path(__file__).parent.parent.parent / "src")
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": source})
+
+
+def test_every_view_of_the_project_is_described_for_serving(air: Air) -> None:
+    views = air.views()
+    assert [view.name for view in views] == ["weather_now", "last_flight", "traffic"]
+    assert all(isinstance(view, ViewSpec) and view.spine_keys == ("origin",) for view in views)
