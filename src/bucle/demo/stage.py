@@ -62,6 +62,7 @@ class Stage:
     def git(self, *words: str, actor: str) -> str:
         """Run git in the project as `actor` and return what it said, stderr included."""
         identity = ["-c", f"user.name={actor}", "-c", f"user.email={actor}@example.org"]
+        identity += ["-c", f"http.extraHeader=Authorization: Bearer {self.tokens[actor]}"]
         done = subprocess.run(
             ["git", *identity, *words],
             cwd=self.directory,
