@@ -6,18 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from bucle.ledger import format_instant, from_us
+from bucle.ledger import UnknownId, format_instant, from_us
 from bucle.messages import LANGUAGES, language, say
+from bucle.project import registered_project
 from bucle.server.routing import Call, Route
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from starlette.responses import Response
 
+Reach = Literal["scope", "any"]
 TABS = ("loop", "runs", "models", "services", "alerts", "work", "audit", "events")
 
 _HEADERS = {
@@ -44,20 +46,33 @@ class Page:
 def routes_of(page: Page) -> list[Route]:
     """Return the route of a page and of its twin. Where the path ends with a parameter, one route answers both."""
 
+    def document(call: Call) -> object:
+        _refuse_unknown_project(call)
+        return page.document(call)
+
     def show(call: Call) -> Response:
         last = ["", *call.path.values()][-1]
         if page.path.endswith("}") and last.endswith(".json"):
             return twin(_without_suffix(call))
-        return _html(page, call, page.document(call))
+        return _html(page, call, document(call))
 
     def twin(call: Call) -> Response:
-        return _json(page.document(call))
+        return _json(document(call))
 
-    shown = Route("GET", page.path, show, page.permission, page.summary, query=page.query)
+    reach: Reach = "scope" if "{project}" in page.path else "any"
+    shown = Route("GET", page.path, show, page.permission, page.summary, query=page.query, reach=reach)
     if page.path.endswith("}"):
         return [shown]
     path = "/index.json" if page.path == "/" else f"{page.path}.json"
-    return [shown, Route("GET", path, twin, page.permission, f"{page.summary} As JSON.", query=page.query)]
+    return [shown, Route("GET", path, twin, page.permission, f"{page.summary} As JSON.", query=page.query, reach=reach)]
+
+
+def _refuse_unknown_project(call: Call) -> None:
+    name = call.path.get("project")
+    if name is not None:
+        with call.house.ledger.read() as reader:
+            if registered_project(reader, name) is None:
+                raise UnknownId(id=name)
 
 
 def _without_suffix(call: Call) -> Call:
