@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from bucle.data.distances import psi
+from bucle.data.profiles import Profile, add_profiles
 from bucle.data.schemas import ColumnSchema, ColumnType, Schema
-from bucle.data.validation import PARTITION, partition_distances, type_of, with_partitions
+from bucle.data.validation import FEW, PARTITION, partition_profiles, type_of, with_partitions
 
 _LARGEST_DOMAIN = 64
 _LEAST_SKEW = 0.25
@@ -67,9 +69,11 @@ def _changes(parts: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
         quarter = (pl.int_range(pl.len()) * 4 // pl.len()).cast(pl.String)
         parts = parts.with_columns(quarter.alias(PARTITION))
     largest = dict.fromkeys(names, 0.0)
-    for _, _, distances in partition_distances(parts, names):
-        for name, distance in distances.items():
-            largest[name] = max(largest[name], distance)
+    before: Profile | None = None
+    for _, profile in partition_profiles(parts, names):
+        if before is not None and min(before.rows, profile.rows) >= FEW:
+            largest = {name: max(known, psi(before.columns[name], profile.columns[name])) for name, known in largest.items()}
+        before = profile if before is None else add_profiles(before, profile)
     return largest
 
 

@@ -18,14 +18,9 @@ def scan_files(paths: Sequence[str], nulls: Sequence[str] = ()) -> pl.LazyFrame:
     schemas = [frame.collect_schema() for frame in frames]
     if all(schema == schemas[0] for schema in schemas):
         return pl.concat(frames, how="vertical")
-    try:
-        together = pl.concat(frames, how="diagonal_relaxed")
-        together.collect_schema()
-    except PolarsError as error:
-        raise MalformedFile(
-            file=", ".join(paths[:3]), format="one table", reason=_clash(schemas) or _first_line(error)
-        ) from error
-    return together
+    frames = [_without_empty_texts(path, frame, schemas) for path, frame in zip(paths, frames, strict=True)]
+    _refuse_clashes(paths, [frame.collect_schema() for frame in frames])
+    return pl.concat(frames, how="diagonal_relaxed")
 
 
 def find_malformed(paths: Sequence[str], nulls: Sequence[str]) -> MalformedFile | None:
@@ -53,14 +48,40 @@ def _scan(path: str, nulls: Sequence[str]) -> pl.LazyFrame:
     return frame
 
 
-def _clash(schemas: Sequence[pl.Schema]) -> str:
-    """Name the first column whose types cannot be one."""
-    types: dict[str, pl.DataType] = {}
-    for schema in schemas:
+def _without_empty_texts(path: str, frame: pl.LazyFrame, schemas: Sequence[pl.Schema]) -> pl.LazyFrame:
+    """A CSV column without a single value is read as text; let it be null where other files say what it is."""
+    if format_of(path) != "csv":
+        return frame
+    texts = [name for name, kind in frame.collect_schema().items() if kind == pl.String]
+    doubtful = [name for name in texts if any(schema.get(name, pl.String) != pl.String for schema in schemas)]
+    if not doubtful:
+        return frame
+    empty = frame.select(pl.col(doubtful).is_null().all()).collect().row(0, named=True)
+    return frame.with_columns(pl.lit(None).alias(name) for name, is_empty in empty.items() if is_empty)
+
+
+def _refuse_clashes(paths: Sequence[str], schemas: Sequence[pl.Schema]) -> None:
+    """Raise for the first column whose types in different files do not belong together."""
+    first: dict[str, tuple[pl.DataType, str]] = {}
+    for path, schema in zip(paths, schemas, strict=True):
         for name, kind in schema.items():
-            if types.setdefault(name, kind) != kind and not (types[name].is_numeric() and kind.is_numeric()):
-                return f"the column {name!r} is {types[name]} in one file and {kind} in another"
-    return ""
+            known, where = first.setdefault(name, (kind, path))
+            if known == pl.Null:
+                first[name] = (kind, path)
+            elif not _belong(known, kind):
+                reason = f"the column {name!r} is {kind} here and {known} in {where}"
+                raise MalformedFile(file=path, format="part of one table", reason=reason, where=path)
+
+
+def _belong(one: pl.DataType, two: pl.DataType) -> bool:
+    if one == two or two == pl.Null or (one.is_numeric() and two.is_numeric()):
+        return True
+    texts = {pl.String, pl.Categorical, pl.Enum}
+    if one.base_type() in texts and two.base_type() in texts:
+        return True
+    if isinstance(one, pl.Datetime) and isinstance(two, pl.Datetime):
+        return one.time_zone == two.time_zone
+    return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Schemas: what the columns of a source are expected to be; inferred once, reviewed by a person, kept in the project's tree."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from bucle.data.errors import BadSchema
-from bucle.project import digest_of
+from bucle.project import digest_of, line_of
 
 ColumnType = Literal["integer", "number", "text", "boolean", "instant", "date", "duration", "other"]
 
@@ -64,18 +65,18 @@ def load_schema(root: Path, source: str) -> Schema | None:
     path = root / file
     if not path.is_file():
         return None
+    text = path.read_text("utf-8", "replace")
     try:
-        text = path.read_text("utf-8")
         document = tomllib.loads(text)
         if "file" in document or "lines" in document:
             raise BadSchema(file=file, reason="it has keys that no schema has: file, lines", where=f"{file}:1")
         schema = msgspec.convert(document, Schema)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise BadSchema(file=file, reason=_plain(error), where=f"{file}:{_line(error, path)}") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadSchema(file=file, reason=_plain(error), where=f"{file}:{_error_line(error, text)}") from error
     if schema.source != source:
         reason = f"it says source = {schema.source!r}"
         raise BadSchema(file=file, reason=reason, where=f"{file}:1")
-    return msgspec.structs.replace(schema, file=file, lines=_lines(text, schema))
+    return msgspec.structs.replace(schema, file=file, lines={name: line_of(text, ("columns", name)) for name in schema.columns})
 
 
 def write_schema(schema: Schema, made_from: str) -> str:
@@ -96,28 +97,21 @@ def write_schema(schema: Schema, made_from: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(text: str, schema: Schema) -> dict[str, int]:
-    found: dict[str, int] = {}
-    headers = {f"[columns.{key}]": name for name in schema.columns for key in (_key(name), json.dumps(name), f"'{name}'", name)}
-    for number, line in enumerate(text.splitlines(), 1):
-        name = headers.get(line.split("#")[0].strip().replace(" ", ""))
-        if name is not None:
-            found.setdefault(name, number)
-    return found
+def _error_line(error: Exception, text: str) -> int:
+    """The line that an error names, or that of the table or key that it complains of."""
+    said = str(error)
+    if found := re.search(r"line (\d+)", said):
+        return int(found[1])
+    path = re.findall(r"\[([^\].]+)\]|\.(\w+)", said.partition("`$")[2].partition("`")[0] if "`$" in said else said)
+    names = [one.strip("'\"") or other for one, other in path]
+    if unknown := re.search(r"unknown field `([^`]+)`", said):
+        return _key_line(text, unknown[1])
+    return line_of(text, [name for name in names if name != "..."])
 
 
-def _line(error: Exception, path: Path) -> int:
-    """The line that an error names, or that of the table or key in it."""
-    text = str(error)
-    if "line " in text:
-        digits = text.rpartition("line ")[2].split(",")[0].split(")")[0]
-        return int(digits) if digits.isdigit() else 1
-    column = text.partition("$.columns[")[2].partition("]")[0].strip("'\"")
-    key = text.rpartition("unknown field `")[2].partition("`")[0]
-    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-        if (key and line.split("=")[0].strip() == key) or (column not in ("", "...") and line.strip() == f"[columns.{column}]"):
-            return number
-    return 1
+def _key_line(text: str, key: str) -> int:
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if re.match(rf"\s*{re.escape(key)}\s*=", line)), 1)
 
 
 def _plain(error: Exception) -> str:

@@ -14,7 +14,7 @@ from bucle.data.schemas import ColumnSchema, ColumnType, Schema
 from bucle.ledger import format_instant, from_us, parse_duration
 
 PARTITION = "__partition"
-_FEW = 100
+FEW = 100
 """Partitions of fewer rows say nothing about a distribution."""
 
 
@@ -183,31 +183,44 @@ def _fresh(frame: pl.DataFrame, schema: Schema, timestamp: str | None, as_of_us:
 
 
 def _skewed(parts: pl.DataFrame, schema: Schema, fitting: dict[str, ColumnSchema]) -> Iterator[Finding]:
-    names = [name for name, column in fitting.items() if column.skew > 0]
-    for partition, rows, distances in partition_distances(parts, names):
-        for name, distance in distances.items():
-            allowed = fitting[name].skew
-            if distance > allowed:
-                message = (
-                    f"The distribution of {name!r} in {partition} is {distance:.2f} from all before it (allowed {allowed:g})."
-                )
-                yield Finding("skew", name, "value", message, rows, schema.where(name), partition)
+    """Months whose statistics differ from those before them, unless the month after is like them: then the world has changed.
+
+    A month in doubt does not become part of what later ones are compared with.
+    """
+    allowed = {name: column.skew for name, column in fitting.items() if column.skew > 0}
+    before: Profile | None = None
+    doubtful: list[tuple[str, Profile, dict[str, float]]] = []
+    for partition, profile in partition_profiles(parts, list(allowed)):
+        far = _far(before, profile, allowed)
+        if before is not None and far and doubtful and not _far(doubtful[-1][1], profile, allowed):
+            before = add_profiles(doubtful.pop()[1], profile)
+        elif far:
+            doubtful.append((partition, profile, far))
+        else:
+            before = profile if before is None else add_profiles(before, profile)
+    for partition, profile, far in doubtful:
+        for name, distance in far.items():
+            change = f"is {distance:.2f} from those before (allowed {allowed[name]:g})"
+            message = f"The distribution of {name!r} in {partition} {change}."
+            yield Finding("skew", name, "value", message, profile.rows, schema.where(name), partition)
 
 
-def partition_distances(parts: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, int, dict[str, float]]]:
-    """Yield, for each partition after the first, how far each column's distribution lies from that of all before it."""
-    if not names or parts.height < 2 * _FEW:
+def _far(before: Profile | None, profile: Profile, allowed: dict[str, float]) -> dict[str, float]:
+    """The columns whose distance is more than allowed; none where there are too few rows to tell."""
+    if before is None or min(before.rows, profile.rows) < FEW:
+        return {}
+    distances = {name: psi(before.columns[name], profile.columns[name]) for name in allowed}
+    return {name: distance for name, distance in distances.items() if distance > allowed[name]}
+
+
+def partition_profiles(parts: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, Profile]]:
+    """Yield each month and its profile on the bins of all months together, in order of time."""
+    if not names or parts.height < 2 * FEW:
         return
     whole = profile_frame(parts, columns=names)
-    before: Profile | None = None
     for (partition,), rows in sorted(parts.select(*names, PARTITION).partition_by(PARTITION, as_dict=True).items()):
-        if partition == "undated":
-            continue
-        profile = profile_frame(rows, whole)
-        if before is not None and min(before.rows, profile.rows) >= _FEW:
-            distances = {name: psi(before.columns[name], profile.columns[name]) for name in names}
-            yield str(partition), profile.rows, distances
-        before = profile if before is None else add_profiles(before, profile)
+        if partition != "undated":
+            yield str(partition), profile_frame(rows, whole)
 
 
 def _settled(frame: pl.DataFrame, timestamp: str | None, late: dict[str, str], as_of_us: int | None) -> dict[str, pl.Expr]:

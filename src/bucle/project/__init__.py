@@ -27,6 +27,7 @@ from bucle.project.registration import (
     register_project,
     registered_project,
 )
+from bucle.project.toml_lines import line_of
 
 if TYPE_CHECKING:
     from bucle.project.making import MadeProject, TableRequest, create_from_table, create_project
@@ -80,6 +81,7 @@ __all__ = [
     "git_command",
     "git_environment",
     "is_project_name",
+    "line_of",
     "list_environments",
     "list_projects",
     "load_definitions",
