@@ -39,15 +39,15 @@ def test_every_public_name_is_documented() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    from bucle.cli import main
+    from bucle.cli import root
 
-    assert [path for path in _commands(main, "bucle") if path not in DOCS] == []
+    assert [path for path in _commands(root, "bucle") if path not in DOCS] == []
 
 
 def test_every_route_is_documented() -> None:
-    from bucle.server import all_routes
+    from bucle.server import route_table
 
-    assert sorted({route.path for route in all_routes() if route.path not in DOCS}) == []
+    assert sorted({route.path for route in route_table().routes if route.path not in DOCS}) == []
 
 
 def test_every_environment_variable_is_documented() -> None:

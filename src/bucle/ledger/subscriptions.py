@@ -34,6 +34,7 @@ class Dispatcher:
         self._cursors = {each.name: self._cursor(each.name) for each in subscriptions}
         self._turn = threading.RLock()
         self._stop = threading.Event()
+        self._news = threading.Event()
         self._thread: threading.Thread | None = None
 
     def drain(self) -> int:
@@ -46,12 +47,14 @@ class Dispatcher:
 
     def start(self) -> None:
         """Deliver in a thread of its own until `stop`."""
+        self._ledger.on_commit(self._news.set)
         self._thread = threading.Thread(target=self._run, name="bucle-dispatcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop the thread after the event at hand."""
         self._stop.set()
+        self._news.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
 
@@ -59,7 +62,8 @@ class Dispatcher:
         while not self._stop.is_set():
             try:
                 self.drain()
-                self._ledger.wait(min(self._cursors.values(), default=0), timeout=1.0)
+                self._news.wait(1.0)
+                self._news.clear()
             except Exception:
                 if not self._stop.is_set():  # for instance a full disk: what was not delivered stays waiting
                     _log.exception("the dispatcher pauses")

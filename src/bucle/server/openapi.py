@@ -84,4 +84,4 @@ def _is_json(body: type | None) -> bool:
 
 def _schema(kind: type) -> dict[str, Any]:
     """Describe what msgspec does not know: paths are texts, the rest is any JSON."""
-    return {"type": "string"} if isinstance(kind, type) and issubclass(kind, Path) else {}
+    return {"type": "string"} if isinstance(kind, type) and issubclass(kind, Path) else {"description": "any JSON"}
