@@ -43,6 +43,3 @@ def maturity(session: Session) -> None:
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:
     return (row["level"], row["id"], row["title"], "yes" if row["met"] else "no", row["event"], row["why"])
-
-
-COMMANDS = [audit]

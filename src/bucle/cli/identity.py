@@ -60,6 +60,3 @@ def roles(session: Session) -> None:
     """Show the roles and what each may do."""
     found = session.client.get("/api/v1/roles")
     session.show(found, lambda: session.table(("role", "may"), [(name, ", ".join(may)) for name, may in found.items()]))
-
-
-COMMANDS = [token]

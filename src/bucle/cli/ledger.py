@@ -142,6 +142,3 @@ def _clock(state: dict[str, Any]) -> str:
     if state["until"]:
         text += f", on its way to {state['until']}"
     return text + (f", waiting for {state['waiting_for']}" if state["waiting_for"] else "")
-
-
-COMMANDS = [events, why, lineage, clock]

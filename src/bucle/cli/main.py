@@ -29,8 +29,8 @@ class Bucle(Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         module = importlib.import_module(f"bucle.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = next(each for each in module.COMMANDS if each.name == cmd_name)
-        return command
+        found = (each for each in vars(module).values() if isinstance(each, click.Command) and each.name == cmd_name)
+        return next(found, None)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is answered with the nearest."""

@@ -31,6 +31,3 @@ def collect(session: Session, grace: str) -> None:
     """Remove what nothing refers to any more."""
     report = session.client.post("/api/v1/gc", {"grace": grace})
     session.show(report, lambda: session.table(tuple(report), [tuple(report.values())]))
-
-
-COMMANDS = [doctor, collect]

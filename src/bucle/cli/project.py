@@ -126,6 +126,3 @@ def _welcome(made: "MadeProject", home: Path) -> None:
     click.echo(f"Its home is {home}. Next:")
     click.echo(f"  cd {os.path.relpath(made.file.root)}")
     click.echo("  bucle check")
-
-
-COMMANDS = [init, lock]

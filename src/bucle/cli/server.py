@@ -176,6 +176,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-COMMANDS = [up, down, status, logs, open_pages]
