@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.live import Server, bucle, environment, up
 
 from bucle.cli import root
 from bucle.cli.commands import COMMANDS
 from bucle.ledger import Home
-from tests.live import Server, bucle, environment, up
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.live import Server, bucle, up
 
 from bucle.client import Client, ConnectionLost, Unreachable, connect
 from bucle.errors import RemoteError
 from bucle.identity import create_token, list_tokens
 from bucle.ledger import EventFilter, Home, find_server
-from tests.live import Server, bucle, up
 
 
 @pytest.fixture
