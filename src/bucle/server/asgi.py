@@ -81,13 +81,14 @@ class Application:
 
     async def _answer(self, request: Request) -> tuple[str, Response]:
         pattern = "(none)"
+        route: Route | None = None
         try:
             self.guard.check_host(request.headers)
             route, path = self._find(request)
             pattern = route.path
             return pattern, await self._serve(request, route, path)
         except BucleError as error:
-            return pattern, self.refuse(problem_of(error, request.headers.get("accept-language", "")))
+            return pattern, self.refuse(problem_of(error, request.headers.get("accept-language", "")), route)
         except RemoteError as error:
             code = error.code
             return pattern, self.refuse(
@@ -99,7 +100,8 @@ class Application:
                     code=code,
                     where=error.where,
                     next=error.next_step,
-                )
+                ),
+                route,
             )
         except ClientDisconnect:
             raise
@@ -107,7 +109,7 @@ class Application:
             incident = new_id("inc")
             _log.exception("incident %s: %s %s", incident, request.method, pattern)
             unexpected = Internal(incident=incident, log=self.house.home.path / "logs" / "bucle.log")
-            return pattern, self.refuse(problem_of(unexpected, request.headers.get("accept-language", "")))
+            return pattern, self.refuse(problem_of(unexpected, request.headers.get("accept-language", "")), route)
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
         """Return the route, but tell somebody without a token nothing about which there are."""
@@ -156,9 +158,13 @@ class Application:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
 
-    def refuse(self, problem: Problem) -> Response:
-        """Return the response that carries a problem document."""
-        response = Response(msgspec.json.encode(problem), problem.status, media_type=MEDIA_TYPE)
+    def refuse(self, problem: Problem, route: Route | None = None) -> Response:
+        """Return the response that carries a problem document, in the form that the route's protocol has for errors."""
+        if route is not None and route.problem is not None:
+            document = msgspec.json.encode(route.problem(problem))
+            response = Response(document, problem.status, media_type="application/json")
+        else:
+            response = Response(msgspec.json.encode(problem), problem.status, media_type=MEDIA_TYPE)
         if problem.status == 401:
             response.headers["www-authenticate"] = 'Basic realm="bucle: the token is the password"'
         return response

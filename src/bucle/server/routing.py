@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from bucle.server.house import House
+    from bucle.server.problems import Problem
 
 PUBLIC = "public"
 """The permission of the few routes that answer anybody: probes."""
@@ -75,7 +76,8 @@ class Route:
     `body` is a `Body` struct (JSON), `bytes` (as it comes), `Path` (streamed to a file that lives as long as the call),
     `Stream` (the handler reads it), or None. `query` names the parameters beside `environment`. The scope of the
     permission is that of the path's `{project}` and the query's `environment`; `reach="any"` lets a caller in who holds
-    it in any scope, and the handler shows only what `call.may` allows. `events` marks an event stream.
+    it in any scope, and the handler shows only what `call.may` allows. `events` marks an event stream. `problem` turns a
+    problem document into the form that the route's protocol has for errors.
     """
 
     method: Method
@@ -88,6 +90,7 @@ class Route:
     limit: int = MEBIBYTE
     reach: Literal["scope", "any"] = "scope"
     events: bool = False
+    problem: Callable[[Problem], Any] | None = None
 
 
 @dataclass(slots=True)

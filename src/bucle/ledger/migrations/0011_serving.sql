@@ -1,0 +1,82 @@
+CREATE TABLE deployment (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  model TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  model_version TEXT NOT NULL,
+  package TEXT NOT NULL,
+  runtime TEXT NOT NULL,
+  root TEXT NOT NULL,
+  commit_sha TEXT NOT NULL,
+  release_id TEXT NOT NULL,
+  contract TEXT NOT NULL,
+  state TEXT NOT NULL,
+  strategy TEXT NOT NULL,
+  replaced TEXT NOT NULL,
+  created_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  changed_us BIGINT NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX deployment_current ON deployment (project, environment, service) WHERE state = 'current';
+CREATE INDEX deployment_service ON deployment (project, environment, service, event);
+
+CREATE TABLE prediction (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  model_version TEXT NOT NULL,
+  event BIGINT NOT NULL,
+  logged BIGINT NOT NULL,
+  key TEXT,
+  request TEXT NOT NULL,
+  caller TEXT NOT NULL,
+  client TEXT NOT NULL,
+  store TEXT NOT NULL,
+  at_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  inputs TEXT NOT NULL,
+  output REAL NOT NULL
+);
+CREATE INDEX prediction_key ON prediction (project, environment, service, key, as_of_us);
+CREATE INDEX prediction_as_of ON prediction (project, environment, service, as_of_us);
+CREATE INDEX prediction_logged ON prediction (logged);
+
+CREATE TABLE prediction_spool (
+  segment TEXT PRIMARY KEY,
+  shipped BIGINT NOT NULL
+);
+
+CREATE TABLE label (
+  prediction TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  value REAL NOT NULL,
+  observed_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  caller TEXT NOT NULL,
+  corrections INTEGER NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE INDEX label_observed ON label (project, environment, service, observed_us);
+
+CREATE TABLE serving_traffic (
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  at_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  requests BIGINT NOT NULL,
+  predictions BIGINT NOT NULL,
+  refused BIGINT NOT NULL,
+  failed BIGINT NOT NULL,
+  nonfinite BIGINT NOT NULL,
+  unseen BIGINT NOT NULL,
+  buckets TEXT NOT NULL
+);
+CREATE INDEX serving_traffic_as_of ON serving_traffic (project, environment, service, as_of_us);

@@ -1,0 +1,46 @@
+CREATE TABLE watch (
+  deployment TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  terms TEXT NOT NULL,
+  reference TEXT,
+  state TEXT NOT NULL,
+  until_us BIGINT NOT NULL,
+  ended INTEGER NOT NULL,
+  deployed BIGINT NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE INDEX watch_service ON watch (project, environment, service, event);
+
+CREATE TABLE monitoring_window (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  since_us BIGINT NOT NULL,
+  until_us BIGINT NOT NULL,
+  report TEXT NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE INDEX monitoring_window_service ON monitoring_window (project, environment, service, until_us);
+
+CREATE TABLE alert (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  feature TEXT NOT NULL,
+  state TEXT NOT NULL,
+  sentence TEXT NOT NULL,
+  numbers TEXT NOT NULL,
+  fired_us BIGINT NOT NULL,
+  changed_us BIGINT NOT NULL,
+  note TEXT NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE INDEX alert_service ON alert (project, environment, service, fired_us);
+CREATE UNIQUE INDEX alert_open ON alert (project, environment, service, kind, feature) WHERE state <> 'resolved';

@@ -1,0 +1,41 @@
+"""Monitoring: windows of the prediction log, judged; alerts, few and true; the rule that asks for a retraining."""
+
+from bucle.monitoring.alerts import Alert, AlertState, acknowledge, get_alert, list_alerts, open_alerts, resolve
+from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, UnknownAlert
+from bucle.monitoring.loss import LossState, advance_loss, row_loss
+from bucle.monitoring.monitors import Monitor, MonitorSpec
+from bucle.monitoring.performance import Measure, Performance
+from bucle.monitoring.reference import Reference
+from bucle.monitoring.terms import terms_of
+from bucle.monitoring.watches import Terms, Watch
+from bucle.monitoring.watching import Watched, Watching
+from bucle.monitoring.windows import FeatureReport, WindowReport
+
+__all__ = [
+    "Alert",
+    "AlertResolved",
+    "AlertState",
+    "BadMonitor",
+    "FeatureReport",
+    "LossState",
+    "Measure",
+    "Monitor",
+    "MonitorSpec",
+    "NotWatched",
+    "Performance",
+    "Reference",
+    "Terms",
+    "UnknownAlert",
+    "Watch",
+    "Watched",
+    "Watching",
+    "WindowReport",
+    "acknowledge",
+    "advance_loss",
+    "get_alert",
+    "list_alerts",
+    "open_alerts",
+    "resolve",
+    "row_loss",
+    "terms_of",
+]

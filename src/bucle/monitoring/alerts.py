@@ -1,0 +1,141 @@
+"""Alerts: firing until someone acknowledges, resolved by a person or by what later windows show. One open per subject."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from bucle.ledger import Reader, Row, Scope, Transaction, from_us, new_id, within
+from bucle.monitoring import store
+from bucle.monitoring.errors import AlertResolved as AlertIsResolved
+from bucle.monitoring.errors import UnknownAlert
+from bucle.monitoring.events import AlertAcknowledged, AlertFired, AlertResolved
+
+AlertKind = Literal["degradation", "drift", "data_quality", "staleness"]
+AlertState = Literal["firing", "acknowledged", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a window's evaluation found worth an alert; `feature` is empty when it is about the whole service."""
+
+    kind: AlertKind
+    feature: str
+    sentence: str
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert and its present state; moments are of the home's clock. `event` is the seq of its firing."""
+
+    id: str
+    project: str
+    environment: str
+    service: str
+    deployment: str
+    kind: AlertKind
+    feature: str
+    state: AlertState
+    sentence: str
+    numbers: dict[str, float]
+    fired: datetime
+    changed: datetime
+    note: str
+    event: int
+
+
+def fire(tx: Transaction, scope: Scope, service: str, deployment: str, model: str, finding: Finding) -> Alert | None:
+    """Fire an alert unless one about the same is open. A degradation replaces the open one: each asks for a retraining."""
+    same = [each for each in open_alerts(tx, scope, service) if (each.kind, each.feature) == (finding.kind, finding.feature)]
+    if same and finding.kind != "degradation":
+        return None
+    for earlier in same:
+        _change(tx, earlier, "resolved", "the loss passed the cost again; a new alert follows", AlertResolved)
+    id = new_id("alert")
+    fired = AlertFired(
+        alert=id,
+        alert_kind=finding.kind,
+        service=service,
+        deployment=deployment,
+        model=model,
+        feature=finding.feature or None,
+        sentence=finding.sentence,
+        numbers=finding.numbers,
+    )
+    with within(scope):
+        event = tx.emit(fired, id)
+    numbers = msgspec.json.encode(finding.numbers).decode()
+    now = tx.clock.now_us()
+    head = (id, scope.project, scope.environment, service, deployment, finding.kind, finding.feature)
+    tx.execute(store.INSERT_ALERT, (*head, finding.sentence, numbers, now, now, event))
+    return get_alert(tx, scope, id)
+
+
+def acknowledge(tx: Transaction, scope: Scope, id: str, note: str = "") -> Alert:
+    """Note that a person takes care. Raises `monitoring/unknown-alert`, `monitoring/alert-resolved`."""
+    return _change(tx, _unresolved(tx, scope, id), "acknowledged", note, AlertAcknowledged)
+
+
+def resolve(tx: Transaction, scope: Scope, id: str, note: str = "") -> Alert:
+    """Note that the reason is gone. Raises `monitoring/unknown-alert`, `monitoring/alert-resolved`."""
+    return _change(tx, _unresolved(tx, scope, id), "resolved", note, AlertResolved)
+
+
+def get_alert(reader: Reader | Transaction, scope: Scope, id: str) -> Alert:
+    """Return one alert. Raises `monitoring/unknown-alert`."""
+    row = reader.row(store.SELECT_ALERT, (id, scope.project, scope.environment))
+    if row is None:
+        raise UnknownAlert(alert=id)
+    return _alert(row)
+
+
+def open_alerts(reader: Reader | Transaction, scope: Scope, service: str) -> list[Alert]:
+    """Return the alerts of a service that are not resolved, oldest first."""
+    return [_alert(row) for row in reader.rows(store.SELECT_OPEN_ALERTS, (scope.project, scope.environment, service))]
+
+
+def list_alerts(
+    reader: Reader, scope: Scope, service: str | None = None, states: Sequence[AlertState] = (), limit: int = 200
+) -> list[Alert]:
+    """Return the alerts of an environment, newest first, if wanted of one service or in some states only."""
+    alerts = [_alert(row) for row in reader.rows(store.SELECT_ALERTS, (scope.project, scope.environment, limit))]
+    return [each for each in alerts if service in (None, each.service) and (not states or each.state in states)]
+
+
+def _unresolved(tx: Transaction, scope: Scope, id: str) -> Alert:
+    alert = get_alert(tx, scope, id)
+    if alert.state == "resolved":
+        raise AlertIsResolved(alert=id)
+    return alert
+
+
+def _change(
+    tx: Transaction, alert: Alert, state: AlertState, note: str, event: type[AlertAcknowledged] | type[AlertResolved]
+) -> Alert:
+    scope = Scope(alert.project, alert.environment)
+    with within(scope):
+        tx.emit(event(alert.id, note), alert.id)
+    tx.execute(store.SET_ALERT, (state, note, tx.clock.now_us(), alert.id))
+    return get_alert(tx, scope, alert.id)
+
+
+def _alert(row: Row) -> Alert:
+    return Alert(
+        id=row["id"],
+        project=row["project"],
+        environment=row["environment"],
+        service=row["service"],
+        deployment=row["deployment"],
+        kind=row["kind"],
+        feature=row["feature"],
+        state=row["state"],
+        sentence=row["sentence"],
+        numbers=msgspec.json.decode(row["numbers"], type=dict[str, float]),
+        fired=from_us(row["fired_us"]),
+        changed=from_us(row["changed_us"]),
+        note=row["note"],
+        event=row["event"],
+    )

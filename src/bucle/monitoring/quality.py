@@ -1,0 +1,70 @@
+"""Data quality of a window: nulls, unseen categories, values out of range, more than training ever had. Fires at once."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+QualityCheck = Literal["null_share", "unseen_share", "out_of_range_share"]
+
+_FAULTS: dict[QualityCheck, str] = {
+    "null_share": "null",
+    "unseen_share": "of categories that training never saw",
+    "out_of_range_share": "outside of the range of training",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFinding:
+    """A share of a column's values that cannot be chance: `count` of `rows`, where training had at most `expected`."""
+
+    column: str
+    check: QualityCheck
+    count: int
+    rows: int
+    expected: float
+    chance: float
+
+    def sentence(self) -> str:
+        """Say it in words."""
+        share, what = self.count / self.rows, _FAULTS[self.check]
+        return (
+            f"{self.count} of {self.rows} values of {self.column} ({share:.1%}) are {what}; "
+            f"at most {self.expected:.2%} were expected."
+        )
+
+
+def chance_of_at_least(count: int, rows: int, share: float) -> float:
+    """Return P(X >= count) of a binomial of `rows` draws with probability `share`.
+
+    Exact sum of the tail's terms, in logarithms; it ends when terms no longer matter.
+    """
+    if count <= 0:
+        return 1.0
+    if share >= 1.0:
+        return 1.0
+    if share <= 0.0 or count > rows:
+        return 0.0
+    if count <= rows * share:
+        return 1.0  # at or below what is expected: the exact value does not matter to anybody
+    term = math.exp(
+        math.lgamma(rows + 1)
+        - math.lgamma(count + 1)
+        - math.lgamma(rows - count + 1)
+        + count * math.log(share)
+        + (rows - count) * math.log1p(-share)
+    )
+    total, odds = term, share / (1 - share)
+    for successes in range(count, rows):
+        term *= (rows - successes) / (successes + 1) * odds
+        total += term
+        if term < total * 1e-12:
+            break
+    return min(1.0, total)
+
+
+def judge(column: str, check: QualityCheck, count: int, rows: int, expected: float, level: float) -> QualityFinding | None:
+    """Return a finding when so many would come by chance with a probability below `level`, else None."""
+    if rows == 0 or count == 0:
+        return None
+    chance = chance_of_at_least(count, rows, expected)
+    return QualityFinding(column, check, count, rows, expected, chance) if chance < level else None

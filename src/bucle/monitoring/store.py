@@ -1,0 +1,74 @@
+"""How watches, windows and alerts live in the ledger, and what monitoring reads of the prediction log."""
+
+from bucle.ledger import Reader, Row, Scope, Transaction
+
+INSERT_WATCH = """
+INSERT INTO watch (deployment, project, environment, service, terms, reference, state, until_us, ended, deployed, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
+"""
+SELECT_WATCH = "SELECT * FROM watch WHERE deployment = ?"
+SELECT_LAST_WATCH = """
+SELECT * FROM watch WHERE project = ? AND environment = ? AND service = ? ORDER BY event DESC LIMIT 1
+"""
+SELECT_ACTIVE = "SELECT * FROM watch WHERE ended = 0 ORDER BY event"
+END_WATCHES = "UPDATE watch SET ended = 1 WHERE project = ? AND environment = ? AND service = ? AND ended = 0"
+ADVANCE_WATCH = "UPDATE watch SET state = ?, until_us = ? WHERE deployment = ?"
+
+INSERT_WINDOW = """
+INSERT INTO monitoring_window (id, project, environment, service, deployment, since_us, until_us, report, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_WINDOWS = """
+SELECT * FROM monitoring_window WHERE project = ? AND environment = ? AND service = ? ORDER BY until_us DESC, event DESC LIMIT ?
+"""
+
+INSERT_ALERT = """
+INSERT INTO alert (id, project, environment, service, deployment, kind, feature, state, sentence, numbers, fired_us, changed_us,
+note, event) VALUES (?, ?, ?, ?, ?, ?, ?, 'firing', ?, ?, ?, ?, '', ?)
+"""
+SELECT_ALERT = "SELECT * FROM alert WHERE id = ? AND project = ? AND environment = ?"
+SELECT_OPEN_ALERTS = """
+SELECT * FROM alert WHERE project = ? AND environment = ? AND service = ? AND state <> 'resolved' ORDER BY fired_us
+"""
+SELECT_ALERTS = "SELECT * FROM alert WHERE project = ? AND environment = ? ORDER BY fired_us DESC, id DESC LIMIT ?"
+COUNT_ALERTS = "SELECT project, environment, service, kind, state, count(*) AS alerts FROM alert GROUP BY 1, 2, 3, 4, 5"
+SET_ALERT = "UPDATE alert SET state = ?, note = ?, changed_us = ? WHERE id = ?"
+
+WINDOW_INPUTS = """
+SELECT inputs, output, logged FROM prediction
+WHERE project = ? AND environment = ? AND service = ? AND deployment = ? AND as_of_us >= ? AND as_of_us < ?
+"""
+MATURE_OUTCOMES = """
+SELECT p.output, p.inputs, label.value FROM prediction p LEFT JOIN label ON label.prediction = p.id
+WHERE p.project = ? AND p.environment = ? AND p.service = ? AND p.deployment = ? AND p.as_of_us >= ? AND p.as_of_us < ?
+AND (label.value IS NOT NULL OR p.key IS NULL OR NOT EXISTS (
+  SELECT 1 FROM prediction later WHERE later.project = p.project AND later.environment = p.environment
+  AND later.service = p.service AND later.key = p.key
+  AND (later.as_of_us > p.as_of_us OR (later.as_of_us = p.as_of_us AND later.id > p.id))))
+"""
+USABLE_LABELS = """
+SELECT p.id, p.output, label.value, max(label.as_of_us, p.as_of_us + ?) AS usable_us
+FROM label JOIN prediction p ON p.id = label.prediction
+WHERE label.project = ? AND label.environment = ? AND label.service = ? AND p.deployment = ?
+AND label.as_of_us >= ? AND label.as_of_us < ? AND p.as_of_us < ?
+UNION
+SELECT p.id, p.output, label.value, max(label.as_of_us, p.as_of_us + ?) AS usable_us
+FROM prediction p JOIN label ON label.prediction = p.id
+WHERE p.project = ? AND p.environment = ? AND p.service = ? AND p.deployment = ?
+AND p.as_of_us >= ? AND p.as_of_us < ? AND label.as_of_us < ?
+ORDER BY 4, 1
+"""
+
+
+def usable_labels(
+    reader: Reader | Transaction, scope: Scope, service: str, deployment: str, matures_us: int, since_us: int, until_us: int
+) -> list[Row]:
+    """Return output and label of the predictions whose label became usable from `since_us` on and before `until_us`.
+
+    Usable: it has arrived, and the prediction is so old that every label could have. In the order of that moment.
+    """
+    mature_us = until_us - matures_us
+    place = (scope.project, scope.environment, service, deployment)
+    arrived = (matures_us, *place, since_us, until_us, mature_us)
+    matured = (matures_us, *place, since_us - matures_us, mature_us, until_us)
+    return reader.rows(USABLE_LABELS, (*arrived, *matured))

@@ -1,0 +1,259 @@
+"""Windows: a stretch of the prediction log, judged against training, against labels, against the monitor's limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from bucle.data import ColumnProfile, profile_values, psi
+from bucle.ledger import Reader
+from bucle.monitoring import store
+from bucle.monitoring.alerts import Finding
+from bucle.monitoring.betting import DriftState, advance_drift, drift_threshold
+from bucle.monitoring.loss import LossState, loss_sentence
+from bucle.monitoring.performance import Outcome, Performance, measure, measure_slices
+from bucle.monitoring.quality import QualityCheck, QualityFinding, judge
+from bucle.monitoring.reference import ColumnReference, Reference, comparable_distances
+from bucle.monitoring.watches import Watch, WatchState
+from bucle.serving import Traffic, Value, traffic_between
+
+_MONTH_US = 30 * 86_400_000_000
+_QUALITY_SHARE = 0.1
+"""Which part of the false pages that a monitor allows may come from the checks of data quality."""
+_LEAST_SHARE = 0.01
+"""A fault of fewer values than this share is left to the log: nobody is called for it."""
+
+
+class FeatureReport(msgspec.Struct, frozen=True):
+    """One input in a window: its counts, and what the drift detector says; None while there is not enough to say."""
+
+    name: str
+    profile: ColumnProfile
+    distance: float | None
+    p_value: float | None
+    evidence: float | None
+    threshold: float | None
+    drifted: bool
+
+
+class ServingReport(msgspec.Struct, frozen=True):
+    """What the service did in a window; latencies in seconds, upper bounds of their bucket."""
+
+    requests: int
+    predictions: int
+    refused: int
+    failed: int
+    nonfinite: int
+    unseen: int
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class WindowReport(msgspec.Struct, frozen=True):
+    """All that was found about a window. `performance` is of the predictions that matured in it: overall, then by slice."""
+
+    predictions: int
+    features: list[FeatureReport]
+    performance: list[Performance]
+    serving: ServingReport
+    loss: LossState
+    excess: float
+    expected_loss: float | None
+    retrain_cost: float | None
+    model_age_us: int | None
+    sentences: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A window's report with what follows from it: alerts to fire, features calm again, the state to go on with."""
+
+    since_us: int
+    until_us: int
+    report: WindowReport
+    findings: list[Finding]
+    calm: frozenset[tuple[str, str]]
+    state: WatchState
+    logged: tuple[int, ...]
+
+
+def evaluate_window(
+    reader: Reader,
+    watch: Watch,
+    reference: Reference | None,
+    state: WatchState,
+    since_us: int,
+    until_us: int,
+    reached: float | None,
+) -> Evaluation:
+    """Judge what was predicted from `since_us` on and before `until_us`; `reached` is a loss that passed the cost just now."""
+    rows = reader.rows(store.WINDOW_INPUTS, (*watch.place, watch.deployment, since_us, until_us))
+    inputs = [msgspec.json.decode(row["inputs"], type=list[Value]) for row in rows]
+    features, drift = _features(watch, reference, state, inputs)
+    quality = _quality(watch, reference, [feature.profile for feature in features])
+    serving = _serving(traffic_between(reader, watch.scope, watch.service, since_us, until_us))
+    performance = _performance(reader, watch, since_us, until_us)
+    age = until_us - watch.terms.trained_us if watch.terms.trained_us is not None else None
+    findings = [
+        *_degradation(watch, state.loss, reached),
+        *_drift_findings(features),
+        *(_quality_finding(each) for each in quality),
+        *_numerical(serving),
+        *_staleness(watch, age),
+    ]
+    report = WindowReport(
+        predictions=len(rows),
+        features=features,
+        performance=performance,
+        serving=serving,
+        loss=state.loss,
+        excess=reached if reached is not None else state.loss.excess,
+        expected_loss=watch.terms.expected_loss,
+        retrain_cost=watch.terms.retrain_cost,
+        model_age_us=age,
+        sentences=[finding.sentence for finding in findings],
+    )
+    logged = sorted({row["logged"] for row in rows})
+    after = msgspec.structs.replace(state, drift=drift)
+    calm = _calm(watch, drift, findings, len(rows))
+    return Evaluation(since_us, until_us, report, findings, calm, after, tuple(dict.fromkeys((*logged[:1], *logged[-1:]))))
+
+
+def _features(
+    watch: Watch, reference: Reference | None, state: WatchState, inputs: Sequence[list[Value]]
+) -> tuple[list[FeatureReport], dict[str, DriftState]]:
+    if reference is None or not inputs:
+        return [], state.drift
+    monitor = watch.terms.monitor
+    threshold = drift_threshold(monitor.false_pages_per_month, len(reference.columns), _MONTH_US / monitor.window_us)
+    reports: list[FeatureReport] = []
+    drift: dict[str, DriftState] = {}
+    for position, column in enumerate(reference.columns):
+        profile = profile_values([row[position] for row in inputs], column.profile)
+        report, drift[column.name] = _feature(column, profile, state.drift.get(column.name, DriftState()), threshold)
+        reports.append(report)
+    return reports, drift
+
+
+def _feature(
+    column: ColumnReference, profile: ColumnProfile, state: DriftState, threshold: float
+) -> tuple[FeatureReport, DriftState]:
+    training = comparable_distances(column, profile.rows)
+    distance = psi(column.profile, profile)
+    step = advance_drift(state, distance, training, threshold) if training is not None else None
+    if step is None:
+        return FeatureReport(column.name, profile, distance, None, None, None, drifted=False), state
+    evidence = step.state.evidence if not step.drifted else threshold
+    return FeatureReport(column.name, profile, distance, step.p_value, evidence, threshold, step.drifted), step.state
+
+
+def _drift_findings(features: Sequence[FeatureReport]) -> list[Finding]:
+    return [
+        Finding(
+            "drift",
+            feature.name,
+            f"{feature.name} has not looked like training for some windows: its distance is {feature.distance:.3f}, "
+            f"further than {1 - feature.p_value:.0%} of training's own days.",
+            {"distance": feature.distance, "p_value": feature.p_value, "threshold": feature.threshold or 0.0},
+        )
+        for feature in features
+        if feature.drifted and feature.distance is not None and feature.p_value is not None
+    ]
+
+
+def _quality(watch: Watch, reference: Reference | None, profiles: Sequence[ColumnProfile]) -> list[QualityFinding]:
+    if reference is None or not profiles:
+        return []
+    monitor = watch.terms.monitor
+    per_window = monitor.false_pages_per_month * monitor.window_us / _MONTH_US
+    level = per_window * _QUALITY_SHARE / (2 * max(1, len(profiles)))
+    found: list[QualityFinding] = []
+    for column, profile in zip(reference.columns, profiles, strict=True):
+        seldom = 1 / max(1, reference.rows)
+        strange: QualityCheck = "out_of_range_share" if column.profile.kind == "number" else "unseen_share"
+        checks = [
+            judge(column.name, "null_share", profile.nulls, profile.rows, max(column.null_share, seldom), level),
+            judge(column.name, strange, profile.unseen, profile.rows, 2 * seldom, level),
+        ]
+        found += [check for check in checks if check is not None and check.count >= _LEAST_SHARE * check.rows]
+    return found
+
+
+def _quality_finding(finding: QualityFinding) -> Finding:
+    numbers = {
+        "count": float(finding.count),
+        "rows": float(finding.rows),
+        "expected": finding.expected,
+        "chance": finding.chance,
+    }
+    return Finding("data_quality", finding.column, finding.sentence(), numbers)
+
+
+def _numerical(serving: ServingReport) -> list[Finding]:
+    if not serving.nonfinite:
+        return []
+    sentence = f"The model gave {serving.nonfinite} answers that were not finite numbers; they were refused."
+    return [Finding("data_quality", "", sentence, {"nonfinite": float(serving.nonfinite)})]
+
+
+def _degradation(watch: Watch, loss: LossState, reached: float | None) -> list[Finding]:
+    cost, expected = watch.terms.retrain_cost, watch.terms.expected_loss
+    if reached is None or cost is None or expected is None:
+        return []
+    mean = loss.total / loss.counted
+    numbers = {
+        "excess": reached,
+        "retrain_cost": cost,
+        "expected_loss": expected,
+        "mean_loss": mean,
+        "labelled": float(loss.counted),
+    }
+    return [Finding("degradation", "", loss_sentence(watch.service, reached, expected, mean, loss.counted, cost), numbers)]
+
+
+def _staleness(watch: Watch, age_us: int | None) -> list[Finding]:
+    limit = watch.terms.monitor.max_age_us
+    if age_us is None or age_us <= limit:
+        return []
+    days, allowed = age_us / 86_400_000_000, limit / 86_400_000_000
+    sentence = (
+        f"The newest data that the model of {watch.service} learned from is {days:.0f} days old; the limit is {allowed:.0f}."
+    )
+    return [Finding("staleness", "", sentence, {"age_days": days, "limit_days": allowed})]
+
+
+def _serving(traffic: Traffic) -> ServingReport:
+    return ServingReport(
+        requests=traffic.requests,
+        predictions=traffic.predictions,
+        refused=traffic.refused,
+        failed=traffic.failed,
+        nonfinite=traffic.nonfinite,
+        unseen=traffic.unseen,
+        p50=traffic.quantile(0.5),
+        p90=traffic.quantile(0.9),
+        p99=traffic.quantile(0.99),
+    )
+
+
+def _performance(reader: Reader, watch: Watch, since_us: int, until_us: int) -> list[Performance]:
+    matures = watch.terms.matures_us
+    rows = reader.rows(store.MATURE_OUTCOMES, (*watch.place, watch.deployment, since_us - matures, until_us - matures))
+    positions = [watch.terms.inputs.index(name) for name in watch.terms.slices]
+    outcomes: list[Outcome] = []
+    for row in rows:
+        values = msgspec.json.decode(row["inputs"], type=list[Value]) if positions else []
+        outcomes.append(Outcome(row["output"], row["value"], tuple(str(values[position]) for position in positions)))
+    overall = measure(outcomes, watch.terms.kind)
+    return [overall, *measure_slices(outcomes, watch.terms.slices, watch.terms.kind)]
+
+
+def _calm(watch: Watch, drift: dict[str, DriftState], findings: Sequence[Finding], rows: int) -> frozenset[tuple[str, str]]:
+    """Return kind and feature of the alerts whose reason is gone: quality that is good again, drift that has calmed."""
+    bad = {(finding.kind, finding.feature) for finding in findings}
+    names = ("", *watch.terms.inputs) if rows else ()
+    good = {("data_quality", name) for name in names} - bad
+    calmed = {("drift", name) for name, state in drift.items() if state.is_calm}
+    fresh = set() if any(finding.kind == "staleness" for finding in findings) else {("staleness", "")}
+    return frozenset(good | calmed | fresh)

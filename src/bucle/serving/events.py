@@ -1,0 +1,76 @@
+"""What serving tells the other rooms."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bucle.ledger import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed(Event, kind="serving.deployed", version=1):
+    """A model version answers for a service from now on; `replaced` is the deployment that did until now, or empty.
+
+    Strategy: "replace" or "rollback"; `number` is that of the model version. The subject is the deployment.
+    """
+
+    deployment: str
+    service: str
+    model: str
+    number: int
+    model_version: str
+    release: str
+    runtime: str
+    strategy: str
+    replaced: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn(Event, kind="serving.withdrawn", version=1):
+    """A service answers no longer in this environment. The subject is the deployment that did."""
+
+    deployment: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsLogged(Event, kind="serving.predictions_logged", version=1):
+    """A stretch of the prediction log of one deployment is in the ledger; `store` is where its features came from.
+
+    `first` and `last` are prediction ids, `since` and `until` moments of the home's clock. The subject is the deployment.
+    """
+
+    deployment: str
+    service: str
+    model_version: str
+    store: str
+    first: str
+    last: str
+    count: int
+    requests: int
+    since: datetime
+    until: datetime
+    callers: tuple[str, ...]
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsRecorded(Event, kind="serving.labels_recorded", version=1):
+    """Outcomes became known for predictions of a service; `repeated` were known already and say the same."""
+
+    service: str
+    count: int
+    repeated: int
+    corrected: int
+    first_observed: datetime
+    last_observed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCorrected(Event, kind="serving.label_corrected", version=1):
+    """A label was replaced by another on its sender's explicit word. The subject is the prediction."""
+
+    service: str
+    prediction: str
+    old: float
+    new: float
+    observed: datetime

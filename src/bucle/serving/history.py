@@ -1,0 +1,97 @@
+"""The prediction log as it is read: single predictions, the newest ones, who called."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from bucle.ledger import Reader, Row, Scope, from_us
+from bucle.serving import store
+from bucle.serving.contract import Value
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPrediction:
+    """A prediction in the ledger with its label, if one came. `event` is the deployment's seq, `logged` the log entry's.
+
+    `inputs` are the values of the signature's columns in their order; `at` is database time, `as_of` the home's clock.
+    """
+
+    id: str
+    project: str
+    environment: str
+    service: str
+    deployment: str
+    model_version: str
+    key: str | None
+    request: str
+    caller: str
+    client: str
+    store: str
+    at: datetime
+    as_of: datetime
+    inputs: list[Value]
+    output: float
+    label: float | None
+    observed: datetime | None
+    event: int
+    logged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked a service, by which declared client, how often (S-03)."""
+
+    caller: str
+    client: str
+    predictions: int
+    requests: int
+    first: datetime
+    last: datetime
+
+
+def get_prediction(reader: Reader, id: str) -> LoggedPrediction | None:
+    """Return a prediction that has reached the ledger, or None."""
+    row = reader.row(store.SELECT_PREDICTION, (id,))
+    return _prediction(row) if row else None
+
+
+def recent_predictions(reader: Reader, scope: Scope, service: str, limit: int = 100) -> list[LoggedPrediction]:
+    """Return the newest predictions of a service by the home's clock."""
+    rows = reader.rows(store.SELECT_RECENT, (scope.project, scope.environment, service, limit))
+    return [_prediction(row) for row in rows]
+
+
+def callers(reader: Reader, scope: Scope, service: str) -> list[Caller]:
+    """Return who has called a service, the most frequent first."""
+    rows = reader.rows(store.SELECT_CALLERS, (scope.project, scope.environment, service))
+    return [
+        Caller(
+            row["caller"], row["client"], row["predictions"], row["requests"], from_us(row["first_us"]), from_us(row["last_us"])
+        )
+        for row in rows
+    ]
+
+
+def _prediction(row: Row) -> LoggedPrediction:
+    return LoggedPrediction(
+        id=row["id"],
+        project=row["project"],
+        environment=row["environment"],
+        service=row["service"],
+        deployment=row["deployment"],
+        model_version=row["model_version"],
+        key=row["key"],
+        request=row["request"],
+        caller=row["caller"],
+        client=row["client"],
+        store=row["store"],
+        at=from_us(row["at_us"]),
+        as_of=from_us(row["as_of_us"]),
+        inputs=msgspec.json.decode(row["inputs"], type=list[Value]),
+        output=row["output"],
+        label=row["label_value"],
+        observed=from_us(row["label_us"]) if row["label_us"] is not None else None,
+        event=row["event"],
+        logged=row["logged"],
+    )

@@ -1,0 +1,226 @@
+"""Predictions: from the rows of a request, through features and model, to logged answers."""
+
+import contextvars
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from bucle.errors import BucleError
+from bucle.ledger import Ledger, Scope, current_context, from_us, new_id
+from bucle.runtimes import Runner
+from bucle.serving import store
+from bucle.serving.contract import ClassLabel, Contract, Encoded, Encoder, Record, Value
+from bucle.serving.deployments import Candidate, Deployment, active_deployments, get_deployment
+from bucle.serving.errors import EmptyRequest, NotANumber, NothingDeployed, TooManyRows
+from bucle.serving.log import LoggedRequest, LoggedRow, PredictionLog, Shipper
+from bucle.serving.pool import ServicePool
+from bucle.serving.traffic import Meter
+
+LARGEST_REQUEST = 1000
+"""Rows that one request may have."""
+
+
+class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One answer: the probability of the label (or the value, or the place of the class), and the class decided for.
+
+    `id` names the prediction for `bucle why`, `key` is the request's, `unseen` the inputs whose category training never saw.
+    Of a regression `label` is None.
+    """
+
+    id: str
+    key: Value
+    prediction: float
+    label: ClassLabel | None = None
+    unseen: tuple[str, ...] = ()
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """The answers to a request in the order of its rows, and which model version gave them.
+
+    `kind` says what the number is: the "probability" of `label`, its "class" or its "value".
+    """
+
+    request: str
+    service: str
+    deployment: str
+    model: str
+    version: int
+    model_version: str
+    kind: str
+    label: str
+    threshold: float | None
+    predictions: list[Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A deployment with what its first use compiled."""
+
+    deployment: Deployment
+    encoder: Encoder
+
+
+class Services:
+    """All services of a home: the children that hold their models, the prediction log, the counters."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: Path,
+        start: Callable[[Candidate], Runner],
+        *,
+        spool_limit: int = 64 << 20,
+        power: bool = False,
+    ) -> None:
+        """Open the prediction log in `folder`; `start` starts a runner of a candidate's runtime and code."""
+        self._ledger = ledger
+        self.pool = ServicePool(start)
+        self.log = PredictionLog(ledger, folder, limit=spool_limit, power=power)
+        self.meter = Meter()
+        self._live: dict[str, _Live] = {}
+        self._shipper = Shipper(self.flush)
+
+    def start(self) -> None:
+        """Ship the prediction log in the background until `close`."""
+        self._shipper.start()
+
+    def close(self) -> None:
+        """Ship what waits, stop the children."""
+        self._shipper.stop()
+        self.flush()
+        self.log.close()
+        self.pool.close()
+
+    def flush(self) -> None:
+        """Bring what was predicted and counted until now into the ledger, on nobody's account but its own."""
+        contextvars.Context().run(self.log.ship)
+        contextvars.Context().run(self.meter.save, self._ledger, time.time_ns() // 1000)
+
+    def settle(self) -> None:
+        """Close the children of deployments that neither answer nor stand by; call after a deployment changed."""
+        with self._ledger.read() as reader:
+            active = active_deployments(reader)
+        self.pool.keep(deployment.candidate for deployment in active)
+        wanted = {deployment.id for deployment in active}
+        self._live = {id: live for id, live in self._live.items() if id in wanted}
+
+    def current(self, scope: Scope, service: str) -> Deployment:
+        """Return the deployment that answers now. Raises `serving/nothing-deployed`."""
+        return self._current(scope, service).deployment
+
+    def predict(self, scope: Scope, service: str, rows: Sequence[Record], *, client: str = "") -> Predictions:
+        """Answer rows with the deployed model version and features of this moment of the home's clock; the answers are logged.
+
+        Raises `serving/nothing-deployed`, `serving/missing-input` and the other errors of requests (docs/errors.md).
+        """
+        began = time.perf_counter()
+        live = self._current(scope, service)
+        try:
+            self._check_size(rows)
+            live.encoder.check(rows)
+            as_of_us = self._ledger.clock.now_us()
+            features = self._features(scope, live.encoder.contract, rows, as_of_us)
+            answer = self.answer(
+                live.deployment, rows, live.encoder.encode(rows, features), [as_of_us] * len(rows), "online", client
+            )
+        except BucleError as error:
+            self.meter.refused(scope, service, by_request=error.status < 500, nonfinite=isinstance(error, NotANumber))
+            raise
+        unseen = sum(len(prediction.unseen) for prediction in answer.predictions)
+        self.meter.answered(scope, service, len(rows), unseen, time.perf_counter() - began)
+        return answer
+
+    def answer(
+        self, deployment: Deployment, rows: Sequence[Record], encoded: Encoded, moments: Sequence[int], store: str, client: str
+    ) -> Predictions:
+        """Let the model answer encoded rows and log the answers, features from `store`, each as of its moment.
+
+        Raises `serving/not-a-number`, `serving/log-full`, `serving/model-unavailable`.
+        """
+        outputs = self._infer(deployment, encoded)
+        candidate, contract = deployment.candidate, deployment.candidate.contract
+        keys = [row[contract.key] if contract.key else None for row in rows]
+        logged = [
+            LoggedRow(new_id("pred"), None if key is None else str(key), moment, values, output)
+            for key, moment, values, output in zip(keys, moments, encoded.values, outputs, strict=True)
+        ]
+        request = self._log(deployment, logged, store, client)
+        return Predictions(
+            request=request,
+            service=candidate.service,
+            deployment=deployment.id,
+            model=candidate.model,
+            version=candidate.version,
+            model_version=candidate.model_version,
+            kind=contract.kind,
+            label=contract.label,
+            threshold=contract.threshold,
+            predictions=[
+                Prediction(row.id, key, row.output, contract.decision(row.output), unseen)
+                for row, key, unseen in zip(logged, keys, encoded.unseen, strict=True)
+            ],
+        )
+
+    def _infer(self, deployment: Deployment, encoded: Encoded) -> list[float]:
+        candidate = deployment.candidate
+        finite: list[float] = []
+        for number, output in enumerate(self.pool.infer(candidate, encoded.vectors)):
+            if output is None:
+                raise NotANumber(model=candidate.model, version=candidate.version, row=number, service=candidate.service)
+            finite.append(output)
+        return finite
+
+    def _log(self, deployment: Deployment, rows: list[LoggedRow], store: str, client: str) -> str:
+        request = new_id("req")
+        self.log.append(
+            LoggedRequest(
+                request=request,
+                project=deployment.project,
+                environment=deployment.environment,
+                service=deployment.service,
+                deployment=deployment.id,
+                model_version=deployment.candidate.model_version,
+                event=deployment.event,
+                caller=current_context().actor,
+                client=client,
+                store=store,
+                at_us=time.time_ns() // 1000,
+                rows=rows,
+            )
+        )
+        return request
+
+    def _current(self, scope: Scope, service: str) -> _Live:
+        with self._ledger.read() as reader:
+            row = reader.row(store.SELECT_CURRENT_ID, (scope.project, scope.environment, service))
+            if row is None:
+                raise NothingDeployed(service=service, environment=scope.environment)
+            live = self._live.get(row[0])
+            if live is None:
+                deployment = get_deployment(reader, row[0])
+                live = self._live[row[0]] = _Live(deployment, Encoder(deployment.candidate.contract))
+        return live
+
+    def _check_size(self, rows: Sequence[Record]) -> None:
+        if not rows:
+            raise EmptyRequest()
+        if len(rows) > LARGEST_REQUEST:
+            raise TooManyRows(rows=len(rows), limit=LARGEST_REQUEST)
+
+    def _features(self, scope: Scope, contract: Contract, rows: Sequence[Record], at_us: int) -> list[Record]:
+        """Read the features of each distinct entity once, as of `at_us`."""
+        from bucle.features import read_online_rows
+
+        if not contract.views:
+            return [{}] * len(rows)
+        names = sorted({key for view in contract.views for key in view.spine_keys})
+        entities = [tuple(row[name] for name in names) for row in rows]
+        distinct = list(dict.fromkeys(entities))
+        keys = [dict(zip(names, entity, strict=True)) for entity in distinct]
+        values = read_online_rows(self._ledger, scope, contract.views, keys, from_us(at_us))
+        found = dict(zip(distinct, cast(list[Record], values), strict=True))
+        return [found[entity] for entity in entities]

@@ -1,0 +1,99 @@
+"""How deployments, predictions, labels and traffic live in the ledger."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from bucle.ledger import Reader, Row, Scope, Transaction
+
+_COLUMNS = """id, project, environment, service, model, version, model_version, package, runtime, root, commit_sha,
+release_id, contract, state, strategy, replaced, created_us, as_of_us, changed_us, event"""
+INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
+SELECT_CURRENT = "SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
+SELECT_CURRENT_ID = "SELECT id FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
+SELECT_STANDBY = """
+SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'standby' ORDER BY event DESC LIMIT 1
+"""
+SELECT_DEPLOYMENT = "SELECT * FROM deployment WHERE id = ?"
+SELECT_DEPLOYMENTS = "SELECT * FROM deployment WHERE project = ? AND environment = ? ORDER BY event DESC LIMIT ?"
+SELECT_HISTORY = """
+SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? ORDER BY event DESC LIMIT ?
+"""
+SELECT_ACTIVE = "SELECT * FROM deployment WHERE state IN ('current', 'standby') ORDER BY event"
+SET_STATE = "UPDATE deployment SET state = ?, changed_us = ? WHERE id = ?"
+RETIRE_STANDBY = """
+UPDATE deployment SET state = 'retired', changed_us = ?
+WHERE project = ? AND environment = ? AND service = ? AND state = 'standby'
+"""
+
+INSERT_PREDICTION = """
+INSERT INTO prediction (id, project, environment, service, deployment, model_version, event, logged, key, request, caller,
+client, store, at_us, as_of_us, inputs, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING
+"""
+SELECT_SHIPPED = "SELECT segment, shipped FROM prediction_spool"
+UPSERT_SHIPPED = """
+INSERT INTO prediction_spool (segment, shipped) VALUES (?, ?) ON CONFLICT (segment) DO UPDATE SET shipped = excluded.shipped
+"""
+DELETE_SHIPPED = "DELETE FROM prediction_spool WHERE segment = ?"
+SELECT_PREDICTION = """
+SELECT prediction.*, label.value AS label_value, label.observed_us AS label_us, label.event AS label_event
+FROM prediction LEFT JOIN label ON label.prediction = prediction.id WHERE prediction.id = ?
+"""
+SELECT_RECENT = """
+SELECT prediction.*, label.value AS label_value, label.observed_us AS label_us, label.event AS label_event
+FROM prediction LEFT JOIN label ON label.prediction = prediction.id
+WHERE prediction.project = ? AND prediction.environment = ? AND prediction.service = ?
+ORDER BY prediction.as_of_us DESC, prediction.id DESC LIMIT ?
+"""
+SELECT_LAST_BEFORE = """
+SELECT id FROM prediction WHERE project = ? AND environment = ? AND service = ? AND key = ? AND as_of_us <= ?
+ORDER BY as_of_us DESC, id DESC LIMIT 1
+"""
+SELECT_MOMENT = "SELECT as_of_us FROM prediction WHERE id = ? AND project = ? AND environment = ? AND service = ?"
+
+SELECT_LABEL = "SELECT value, observed_us FROM label WHERE prediction = ?"
+INSERT_LABEL = """
+INSERT INTO label (prediction, project, environment, service, value, observed_us, as_of_us, caller, corrections, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+"""
+CORRECT_LABEL = """
+UPDATE label SET value = ?, observed_us = ?, caller = ?, corrections = corrections + 1, event = ? WHERE prediction = ?
+"""
+
+INSERT_TRAFFIC = """
+INSERT INTO serving_traffic (project, environment, service, at_us, as_of_us, requests, predictions, refused, failed, nonfinite,
+unseen, buckets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_TRAFFIC = """
+SELECT * FROM serving_traffic WHERE project = ? AND environment = ? AND service = ? AND as_of_us >= ? AND as_of_us < ?
+"""
+SELECT_CALLERS = """
+SELECT caller, client, count(*) AS predictions, count(DISTINCT request) AS requests, min(as_of_us) AS first_us,
+max(as_of_us) AS last_us
+FROM prediction WHERE project = ? AND environment = ? AND service = ? GROUP BY caller, client ORDER BY predictions DESC
+"""
+
+
+def shipped_offsets(reader: Reader | Transaction) -> dict[str, int]:
+    """Return how far each segment of the spool is in the ledger."""
+    return {row[0]: int(row[1]) for row in reader.rows(SELECT_SHIPPED)}
+
+
+def insert_predictions(transaction: Transaction, rows: Iterable[Sequence[object]]) -> int:
+    """Append predictions that are not there yet and return how many were new."""
+    return transaction.execute_many(INSERT_PREDICTION, rows)
+
+
+def current_row(reader: Reader | Transaction, scope: Scope, service: str) -> Row | None:
+    """Return the row of the deployment that answers now, or None."""
+    return reader.row(SELECT_CURRENT, (scope.project, scope.environment, service))
+
+
+def last_before(reader: Reader | Transaction, scope: Scope, service: str, key: str, moment_us: int) -> str | None:
+    """Return the id of the last prediction for a key at or before a moment, or None."""
+    row = reader.row(SELECT_LAST_BEFORE, (scope.project, scope.environment, service, key, moment_us))
+    return row[0] if row else None
+
+
+def traffic_rows(reader: Reader, scope: Scope, service: str, since_us: int, until_us: int) -> Iterator[Row]:
+    """Yield what was counted of a service's requests from `since_us` on and before `until_us`."""
+    yield from reader.rows(SELECT_TRAFFIC, (scope.project, scope.environment, service, since_us, until_us))

@@ -1,0 +1,100 @@
+"""What runs in a serving child: a model, loaded once from its package, and its answers to vectors."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bucle.errors import BucleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bucle.registry import LoadedModel
+    from bucle.runtimes import Child
+
+SERVING_MODULES = ("numpy", "sklearn", "bucle.registry")
+"""What a serving child imports while its first call is on its way."""
+
+_MODELS: dict[str, "LoadedModel"] = {}
+
+
+class LoadOrder(msgspec.Struct, frozen=True):
+    """Load the package of this artifact id; the store verifies its digest."""
+
+    package: str
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The model is in memory."""
+
+    package: str
+
+
+class InferOrder(msgspec.Struct, frozen=True, array_like=True):
+    """Vectors in signature order for the model of a package; None stands for a missing value."""
+
+    package: str
+    vectors: list[list[float | None]]
+
+
+class Inferred(msgspec.Struct, frozen=True, array_like=True):
+    """One number for each vector, None where it is not finite: the probability of the second class, or the value.
+
+    With more than two classes it is the place of the likeliest.
+    """
+
+    outputs: list[float | None]
+
+
+def load(order: LoadOrder, child: "Child") -> Loaded:
+    """Load a model and answer one vector, so that nothing is left to be imported at the first request."""
+    model = _model(order.package, child)
+    infer(InferOrder(order.package, [[0.0] * len(model.package.signature.inputs)]), child)
+    return Loaded(order.package)
+
+
+def infer(order: InferOrder, child: "Child") -> Inferred:
+    """Answer vectors."""
+    import numpy as np
+
+    model, vectors = _model(order.package, child), np.array(order.vectors, dtype=np.float64)
+    whole = _answers(model, vectors)
+    if whole is not None:
+        return Inferred(whole)
+    single = [_answers(model, vectors[row : row + 1]) for row in range(len(vectors))]
+    return Inferred([None if answer is None else answer[0] for answer in single])
+
+
+def _answers(model: "LoadedModel", vectors: "NDArray[np.float64]") -> list[float | None] | None:
+    """Return the answers to vectors, None when one of them is not finite."""
+    try:
+        return _numbers(model.answers(vectors))
+    except BucleError as error:
+        if error.code != "registry/bad-evaluation":
+            raise
+        return None
+
+
+def _numbers(answers: "NDArray[np.float64]") -> list[float | None]:
+    numbers: list[float | None] = (answers if answers.ndim == 1 else answers.argmax(axis=1).astype(float)).tolist()
+    return numbers
+
+
+def _model(package: str, child: "Child") -> "LoadedModel":
+    if package not in _MODELS:
+        from bucle.artifacts import ArtifactStore
+        from bucle.registry import load_package
+
+        _MODELS[package] = load_package(ArtifactStore(child.artifacts), package)
+        _settle()
+    return _MODELS[package]
+
+
+def _settle() -> None:
+    """Spare scikit-learn's checks of rows that were checked already, and its threads, which cost more than one row."""
+    import sklearn
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
+    threadpool_limits(1)

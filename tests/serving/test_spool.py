@@ -1,0 +1,160 @@
+"""The spool keeps what was appended, whatever happens to the process, in order, and within its bound."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bucle.serving import LogFull
+from bucle.serving.spool import Spool
+
+_WRITER = """
+import sys
+from pathlib import Path
+from bucle.serving.spool import Spool
+spool = Spool(Path(sys.argv[1]), segment=20_000)
+number = 0
+while True:
+    spool.append(str(number).encode() * 50)
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def read_all(spool: Spool) -> list[bytes]:
+    return spool.read({}, limit=1 << 40)[0]
+
+
+def test_what_was_appended_before_a_kill_is_there_after_it_and_nothing_torn(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, env={"PYTHONPATH": "src"})
+    assert writer.stdout is not None
+    for _ in range(700):
+        acknowledged = int(writer.stdout.readline())
+    os.kill(writer.pid, signal.SIGKILL)
+    acknowledged = max([acknowledged, *(int(line) for line in writer.stdout.read().split(b"\n")[:-1])])
+    writer.wait()
+    writer.stdout.close()
+    found = read_all(Spool(tmp_path))
+    assert len(found) >= acknowledged + 1
+    assert found == [str(number).encode() * 50 for number in range(len(found))]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_torn_end_is_cut_off_and_all_before_it_kept(
+    tmp_path_factory: pytest.TempPathFactory, records: list[bytes], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    spool = Spool(folder)
+    for record in records:
+        spool.append(record)
+    spool.close()
+    (segment,) = folder.iterdir()
+    cut = data.draw(st.integers(0, segment.stat().st_size))
+    os.truncate(segment, cut)
+    ends = [sum(8 + len(each) for each in records[: count + 1]) for count in range(len(records))]
+    whole = sum(1 for end in ends if end <= cut)
+    again = Spool(folder)
+    assert read_all(again) == records[:whole]
+    again.append(b"after")
+    assert read_all(again) == [*records[:whole], b"after"]
+
+
+def test_a_changed_byte_ends_what_is_read(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for record in (b"first", b"second", b"third"):
+        spool.append(record)
+    spool.close()
+    (segment,) = tmp_path.iterdir()
+    content = bytearray(segment.read_bytes())
+    content[8 + 5 + 8] ^= 1
+    segment.write_bytes(bytes(content))
+    assert read_all(Spool(tmp_path)) == [b"first"]
+
+
+def test_a_full_spool_refuses_and_takes_again_after_shipping(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, limit=100)
+    spool.append(b"x" * 80)
+    with pytest.raises(LogFull) as caught:
+        spool.append(b"y" * 20)
+    assert caught.value.code == "serving/log-full"
+    assert read_all(spool) == [b"x" * 80]
+    _, reached = spool.read({})
+    spool.drop({position.segment: position.offset for position in reached})
+    spool.append(b"y" * 20)
+    assert read_all(spool) == [b"y" * 20]
+
+
+def test_a_disk_that_refuses_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path)
+    spool.append(b"before")
+    whole = os.write
+
+    def half(file: int, data: bytes) -> int:
+        return whole(file, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(LogFull):
+        spool.append(b"never answered")
+    monkeypatch.undo()
+    spool.append(b"after")
+    assert read_all(spool) == [b"before", b"after"]
+    spool.close()
+    assert read_all(Spool(tmp_path)) == [b"before", b"after"]
+
+
+class SpoolModel(RuleBasedStateMachine):
+    """Whatever the order of appending, shipping and reopening, each record is shipped exactly once and in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"spool-{os.getpid()}-{time.monotonic_ns()}"
+        self.spool = Spool(self.folder, segment=64)
+        self.appended: list[bytes] = []
+        self.shipped: list[bytes] = []
+        self.offsets: dict[str, int] = {}
+
+    @rule(size=st.integers(1, 40))
+    def append(self, size: int) -> None:
+        record = len(self.appended).to_bytes(4, "big") * size
+        self.spool.append(record)
+        self.appended.append(record)
+
+    @rule(limit=st.integers(1, 200))
+    def ship(self, limit: int) -> None:
+        records, reached = self.spool.read(self.offsets, limit)
+        self.shipped += records
+        self.offsets |= {position.segment: position.offset for position in reached}
+
+    @rule()
+    def drop(self) -> None:
+        for segment in self.spool.drop(self.offsets):
+            del self.offsets[segment]
+
+    @precondition(lambda self: self.appended)
+    @rule()
+    def reopen(self) -> None:
+        self.spool.close()
+        self.spool = Spool(self.folder, segment=64)
+
+    @invariant()
+    def nothing_is_lost_or_doubled(self) -> None:
+        rest, _ = self.spool.read(self.offsets, 1 << 40)
+        assert self.shipped + rest == self.appended
+
+    def teardown(self) -> None:
+        self.spool.close()
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.folder.rmdir()
+
+
+TestSpoolModel = SpoolModel.TestCase
+TestSpoolModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
