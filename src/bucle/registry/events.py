@@ -12,6 +12,7 @@ class GateJudged(Event, kind="registry.gate_judged", version=1):
 
     model: str
     number: int
+    run: str | None
     gate: str
     gate_kind: str
     passed: bool

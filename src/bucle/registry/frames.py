@@ -81,12 +81,10 @@ def rows_id(frame: "TrainingFrame") -> str:
     """Return the identity of a frame's rows: their keys, moments and labels, not their features."""
     from bucle.ledger import content_id
 
-    parts = [np.asarray(frame.y, dtype=np.float64).tobytes(), _bytes(frame.times), _bytes(frame.keys)]
+    parts = [_bytes(frame.y), _bytes(frame.times), _bytes(frame.keys)]
     return content_id(b"".join(len(part).to_bytes(8, "little") + part for part in parts))
 
 
 def _bytes(values: Any) -> bytes:
-    if hasattr(values, "rows"):  # a Polars frame
-        return repr(values.rows()).encode()
     array = np.asarray(values)
-    return repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
+    return repr(array.tolist()).encode() if array.dtype.kind in "OUS" else array.tobytes()

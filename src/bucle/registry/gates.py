@@ -10,7 +10,7 @@ from bucle.registry.errors import BadGate
 from bucle.registry.evaluations import Evaluation
 from bucle.registry.packages import LoadReport
 
-GateKind = Literal["charter", "production", "baseline", "slices", "loadable", "evaluated", "custom"]
+GateKind = Literal["criterion", "production", "baseline", "slices", "loadable", "evaluated", "custom"]
 
 
 class GateResult(msgspec.Struct, frozen=True):

@@ -45,11 +45,11 @@ def judge_criterion(criterion: Criterion, evaluation: Evaluation) -> GateResult:
     evidence = {"value": value, "threshold": criterion.threshold, "operator": criterion.operator, "rows": evaluation.rows}
     if value is None:
         reason = _no_metric(criterion.metric, evaluation)
-        return GateResult(str(criterion), "charter", False, evidence, reason)
+        return GateResult(str(criterion), "criterion", False, evidence, reason)
     passed = criterion.holds(value)
     verb = "meets" if passed else "does not meet"
     reason = f"{criterion.metric} is {value:.4g} on {evaluation.rows:,} rows, which {verb} {criterion}."
-    return GateResult(str(criterion), "charter", passed, evidence, reason)
+    return GateResult(str(criterion), "criterion", passed, evidence, reason)
 
 
 def better_than_production(evaluation: Evaluation, champion: Champion | None, store: "ArtifactStore", seed: int) -> GateResult:
@@ -134,7 +134,7 @@ def _criterion_by(criterion: Criterion, evaluation: Evaluation) -> GateResult:
         reason, passed = f"{criterion} does not hold where {worst}.", False
     else:
         reason, passed = f"{criterion} holds in each of {len(judged)} slices.", True
-    return GateResult(str(criterion), "charter", passed, evidence, reason + (_too_few(few) if judged else ""))
+    return GateResult(str(criterion), "criterion", passed, evidence, reason + (_too_few(few) if judged else ""))
 
 
 def _own(gate: Gate, evaluation: Evaluation) -> GateResult:

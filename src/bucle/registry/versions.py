@@ -142,7 +142,7 @@ def register_version(tx: Transaction, draft: VersionDraft) -> ModelVersion:
     draft = msgspec.structs.replace(
         draft, gates=_with_evaluation_gate(draft), previous=draft.previous or _previous(tx, scope.project, draft.model)
     )
-    seqs = [_judged(tx, id, number, draft.model, gate) for gate in draft.gates]
+    seqs = [_judged(tx, id, number, draft, gate) for gate in draft.gates]
     event = VersionRegistered(
         model=draft.model,
         number=number,
@@ -262,8 +262,9 @@ def _previous(tx: Transaction, project: str, model: str) -> str | None:
     return str(row["id"]) if row is not None else None
 
 
-def _judged(tx: Transaction, id: str, number: int, model: str, gate: GateResult) -> int:
-    return tx.emit(GateJudged(model, number, gate.name, gate.kind, gate.passed, gate.reason, gate.evidence), id)
+def _judged(tx: Transaction, id: str, number: int, draft: VersionDraft, gate: GateResult) -> int:
+    event = GateJudged(draft.model, number, draft.run, gate.name, gate.kind, gate.passed, gate.reason, gate.evidence)
+    return tx.emit(event, id)
 
 
 def _enter_lineage(tx: Transaction, id: str, number: int, draft: VersionDraft, seq: int) -> None:
