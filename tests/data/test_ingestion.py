@@ -12,6 +12,7 @@ from bucle.data import (
     DataRefused,
     current_versions,
     get_version,
+    ingest,
     list_versions,
     load_manifest,
     read_report,
@@ -25,6 +26,8 @@ from bucle.data.errors import (
     UnknownVersion,
 )
 from bucle.ledger import Scope
+from bucle.project import export_commit, load_project_file, register_project
+from bucle.runtimes import load_code
 
 from .conftest import SHOP, START, Shop, orders_table
 
@@ -131,10 +134,7 @@ def test_an_environment_may_have_its_own_files(shop: Shop) -> None:
 
 
 def test_a_pushed_commit_finds_the_files_of_the_working_tree(shop: Shop) -> None:
-    from bucle.data import ingest
-    from bucle.project import export_commit
-    from bucle.runtimes import load_code
-
+    register_project(shop.home.ledger, load_project_file(shop.root), working_tree=True)
     shop.put(orders_table())
     shop.write(".gitignore", "data/\n")
     git = ["git", "-C", str(shop.root), "-c", "user.name=a", "-c", "user.email=a@b"]
@@ -226,7 +226,7 @@ def test_value_skew_warns_and_keeps_the_month_from_training(shop: Shop) -> None:
     reviewed(shop)
     later = START + dt.timedelta(days=40)
     shop.put(orders_table())
-    shop.put(orders_table(200, later, 9000).with_columns(pl.col("paid") + 100), "data/orders/2.parquet")
+    shop.put(orders_table(100, later, 9000).with_columns(pl.col("paid") + 100), "data/orders/2.parquet")
     version = shop.ingest()
     validated = shop.events("data.validated")[-1]
     assert version.outcome == "warn"

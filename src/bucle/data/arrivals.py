@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bucle.artifacts import ArtifactStore
@@ -21,7 +23,55 @@ from bucle.ledger import Home, Scope, from_us, within
 if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
-Place = tuple[str, str, str, str]
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A source of one code in one environment: where to look, worked out once."""
+
+    spec: SourceSpec
+    digest: str
+    location: str
+    bases: tuple[Path, ...]
+    schema: Path
+
+    def state(self) -> tuple[object, ...]:
+        """What tells whether there is something to do: names, sizes and times only."""
+        try:
+            stamps = tuple(find_files(self.location, self.bases, self.spec.name)[1])
+        except NoFiles:
+            stamps = ()
+        reviewed = self.schema.stat().st_mtime_ns if self.schema.is_file() else None
+        return (self.digest, stamps, reviewed)
+
+
+class FileWatch:
+    """Remembers, for the life of a process, which state of each source's files was dealt with."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Path, Scope, str], tuple[object, ...]] = {}
+        self._watched: dict[tuple[Path, str, Scope], list[_Watched]] = {}
+        self._turn = threading.Lock()
+
+    def sources(self, home: Home, code: "Code", scope: Scope) -> list[_Watched]:
+        """Return what is to be watched for a code in an environment."""
+        key = (code.checkout.root, code.checkout.stamp, scope)
+        with self._turn:
+            found = self._watched.get(key)
+            if found is None:
+                found = [_watched(home, code, scope, spec) for spec in source_specs(code)]
+                while len(self._watched) >= _REMEMBERED:
+                    self._watched.pop(next(iter(self._watched)))
+                self._watched[key] = found
+        return found
+
+    def changed(self, home: Home, scope: Scope, watched: _Watched) -> bool:
+        """Return whether anything differs from the last time; a state is remembered even if its ingestion fails."""
+        key, state = (home.path, scope, watched.spec.name), watched.state()
+        with self._turn:
+            before, self._seen[key] = self._seen.get(key), state
+        return before != state
 
 
 def ingest_due(
@@ -29,74 +79,54 @@ def ingest_due(
     artifacts: ArtifactStore,
     runners: "RunnerPool",
     due: Iterable[tuple["Code", Scope]],
-    watch: "FileWatch",
+    watch: FileWatch,
 ) -> int:
-    """For each project and environment: ingest sources whose files changed, announce rows newly visible; return how many.
+    """For each code and its environment: ingest sources whose files changed, announce rows newly visible; return how many.
 
     Called for each `ledger.ticked`, whose event is then the cause of all. What fails is an event, `data.ingestion_failed`,
-    once for each state of the files, and keeps no other source from being ingested. Costs no Parquet and no child when
-    nothing changed.
+    once for each state of the files, and keeps no other source from being ingested. Reads no Parquet and starts no child
+    when nothing changed.
     """
     arrived = 0
     for code, scope in due:
-        for spec in source_specs(code):
-            if watch.changed(home, code, scope, spec):
-                _try_ingest(home, artifacts, runners, code, scope, spec)
-        arrived += announce_arrivals(home, artifacts, code, scope)
+        sources = watch.sources(home, code, scope)
+        for watched in sources:
+            if watch.changed(home, scope, watched):
+                _try_ingest(home, artifacts, runners, code, scope, watched.spec)
+        arrived += _announce(home, artifacts, scope, [(watched.spec.name, watched.digest) for watched in sources])
     return arrived
 
 
 def announce_arrivals(home: Home, artifacts: ArtifactStore, code: "Code", scope: Scope) -> int:
     """Emit `data.arrived` for each source with rows that became visible since the last time; return how many rows."""
+    return _announce(home, artifacts, scope, [(spec.name, spec.digest) for spec in source_specs(code)])
+
+
+def _announce(home: Home, artifacts: ArtifactStore, scope: Scope, sources: list[tuple[str, str]]) -> int:
     now = home.ledger.clock.now_us()
     with home.ledger.read() as reader:
         rows = reader.rows(sql.SELECT_ARRIVALS, (scope.project, scope.environment))
-        before = {row["source"]: (row["version"], row["until_us"], row["visible"]) for row in rows}
-        versions = [fitting_version(reader, scope, spec.name, spec.digest) for spec in source_specs(code)]
+        before = {row["source"]: (row["version"], row["visible"]) for row in rows}
+        versions = [fitting_version(reader, scope, name, digest) for name, digest in sources]
     news: list[tuple[str, str, int, int]] = []
     for version in versions:
-        if version is None:
-            continue
-        known, until, counted = before.get(version.source, ("", -1, 0))
-        if known == version.id and until == now:
-            continue
-        visible = rows_visible(load_manifest(artifacts, version.manifest), now)
-        if known != version.id or visible != counted:
-            news.append((version.source, version.id, visible, visible - counted))
-    if not news:
-        return 0
-    with home.ledger.write() as transaction, within(scope):
-        for source, id, visible, more in news:
-            transaction.execute(sql.UPSERT_ARRIVAL, (scope.project, scope.environment, source, id, now, visible))
-            if more > 0:
-                transaction.emit(Arrived(source, id, more, from_us(now)), source)
+        if version is not None:
+            visible = rows_visible(load_manifest(artifacts, version.manifest), now)
+            known, counted = before.get(version.source, ("", 0))
+            if (known, counted) != (version.id, visible):
+                news.append((version.source, version.id, visible, visible - counted))
+    if news:
+        with home.ledger.write() as transaction, within(scope):
+            for source, id, visible, more in news:
+                transaction.execute(sql.UPSERT_ARRIVAL, (scope.project, scope.environment, source, id, now, visible))
+                if more > 0:
+                    transaction.emit(Arrived(source, id, more, from_us(now)), source)
     return sum(max(more, 0) for _, _, _, more in news)
 
 
-class FileWatch:
-    """Says whether a source's files, rules or schema have changed since it was last asked: names, sizes and times only."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Place, tuple[object, ...]] = {}
-        self._turn = threading.Lock()
-
-    def changed(self, home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> bool:
-        """Return whether anything differs from the last time; a state is remembered even if its ingestion fails."""
-        place = (str(home.path), scope.project, scope.environment, spec.name)
-        state = self._state(home, code, scope, spec)
-        with self._turn:
-            before, self._seen[place] = self._seen.get(place), state
-        return before != state
-
-    def _state(self, home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> tuple[object, ...]:
-        location, bases = searched(home, code, scope, spec)
-        try:
-            stamps = find_files(location, bases, spec.name)[1]
-        except NoFiles:
-            stamps = []
-        schema = code.checkout.root / schema_path(spec.name)
-        reviewed = schema.stat().st_mtime_ns if schema.is_file() else None
-        return (spec.digest, location, tuple(stamps), reviewed)
+def _watched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> _Watched:
+    location, bases = searched(home, code, scope, spec)
+    return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name))
 
 
 def _try_ingest(
@@ -107,6 +137,5 @@ def _try_ingest(
     except DataRefused:
         return  # its own event, data.validated with outcome "stop", says so
     except (BucleError, RemoteError) as error:
-        failed = IngestionFailed(spec.name, error.code, error.text, error.where)
         with home.ledger.write() as transaction, within(scope):
-            transaction.emit(failed, spec.name)
+            transaction.emit(IngestionFailed(spec.name, error.code, error.text, error.where), spec.name)

@@ -17,7 +17,7 @@ from bucle.data.snapshots import source_specs
 from bucle.data.sources import SourceSpec
 from bucle.data.versions import DatasetVersion, latest_version, read_report, version_of
 from bucle.ledger import Home, Scope, within
-from bucle.project import DEV, load_project_file, nearest
+from bucle.project import DEV, load_project_file, nearest, project_folder
 
 if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
@@ -78,7 +78,7 @@ def find_source(code: "Code", name: str) -> SourceSpec:
 def locate(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> RawState:
     """Return the raw files of a source: the environment's own location, else the declared one.
 
-    A relative location is looked for in the tree of the code, then where the project was last seen as a working tree.
+    A relative location is looked for in the tree of the code, then in the project's working tree.
     Raises `data/no-files`.
     """
     base, stamps = find_files(*searched(home, code, scope, spec), spec.name, spec.where)
@@ -91,22 +91,9 @@ def searched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> tuple[
     return environment.sources.get(spec.name, spec.location), _bases(home, code)
 
 
-def remember_root(home: Home, code: "Code") -> None:
-    """Remember where a project's working tree lies: data files are not in git, and a pushed commit needs them too."""
-    root, project = str(code.checkout.root), code.checkout.project
-    if code.checkout.root.is_relative_to(home.path):
-        return
-    with home.ledger.read() as reader:
-        row = reader.row(sql.SELECT_ROOT, (project,))
-    if row is None or row["root"] != root:
-        with home.ledger.write() as transaction:
-            transaction.execute(sql.UPSERT_ROOT, (project, root))
-
-
 def _ingest(
     home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope, spec: SourceSpec
 ) -> DatasetVersion:
-    remember_root(home, code)
     raw = locate(home, code, scope, spec)
     schema = load_schema(code.checkout.root, spec.name)
     version = _latest(home, scope, spec)
@@ -168,15 +155,9 @@ def _twin(home: Home, scope: Scope, spec: SourceSpec, raw: str) -> DatasetVersio
 
 
 def _bases(home: Home, code: "Code") -> list[Path]:
-    bases = [code.checkout.root]
-    with home.ledger.read() as reader:
-        row = reader.row(sql.SELECT_ROOT, (code.checkout.project,))
-    if row is not None:
-        bases.append(Path(row["root"]))
-    beside = home.path.parent
-    if (beside / "bucle.toml").is_file() and load_project_file(beside).name == code.checkout.project:
-        bases.append(beside)
-    return list(dict.fromkeys(bases))
+    """The tree of the code, then the working tree: data files are not in git, and a pushed commit needs them too."""
+    folder = project_folder(home, code.checkout.project)
+    return list(dict.fromkeys([code.checkout.root, *([folder] if folder else [])]))
 
 
 def _turn(home: Home, scope: Scope, source: str) -> threading.Lock:

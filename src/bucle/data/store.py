@@ -49,5 +49,4 @@ INSERT INTO data_arrival (project, environment, source, version, until_us, visib
 ON CONFLICT (project, environment, source)
 DO UPDATE SET version = excluded.version, until_us = excluded.until_us, visible = excluded.visible
 """
-SELECT_ROOT = "SELECT root FROM data_root WHERE project = ?"
-UPSERT_ROOT = "INSERT INTO data_root (project, root) VALUES (?, ?) ON CONFLICT (project) DO UPDATE SET root = excluded.root"
+HAS_VERSIONS = "SELECT 1 FROM data_version WHERE project = ? AND environment = ? LIMIT 1"

@@ -62,6 +62,11 @@ def list_versions(reader: Reader, scope: Scope, source: str = "") -> list[Datase
     return [version_of(row) for row in rows]
 
 
+def has_versions(reader: Reader, scope: Scope) -> bool:
+    """Return whether anything was ever ingested in a scope."""
+    return reader.row(store.HAS_VERSIONS, (scope.project, scope.environment)) is not None
+
+
 def get_version(reader: Reader | Transaction, id: str, project: str | None = None) -> DatasetVersion:
     """Return a version by id, only one of `project` if that is given. Raises `data/unknown-version`."""
     row = reader.row(store.SELECT_VERSION, (id,))

@@ -24,6 +24,7 @@ from bucle.project.registration import (
     list_environments,
     list_projects,
     point_environment,
+    project_folder,
     register_project,
     registered_project,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "nearest",
     "parse_criterion",
     "point_environment",
+    "project_folder",
     "register_project",
     "registered_project",
     "resolve_commit",

@@ -82,12 +82,20 @@ def dev_checkout(home: Home, project: str) -> Checkout:
 
     Raises `project/no-working-tree`, and what `working_tree` raises.
     """
+    root = project_folder(home, project)
+    if root is None:
+        raise NoWorkingTree(project=project)
+    return working_tree(root)
+
+
+def project_folder(home: Home, project: str) -> Path | None:
+    """Return the folder of a project's working tree on this machine: as registered, else beside the home; None without one."""
     with home.ledger.read() as reader:
         row = reader.row(store.SELECT_PROJECT, (project,))
     for root in (row["root"] if row else "", home.path.parent):
         if root and (Path(root) / FILE_NAME).is_file() and load_project_file(Path(root)).name == project:
-            return working_tree(Path(root))
-    raise NoWorkingTree(project=project)
+            return Path(root)
+    return None
 
 
 def point_environment(transaction: Transaction, scope: Scope, release_id: str, commit: str, lock_digest: str) -> int:

@@ -59,8 +59,3 @@ CREATE TABLE data_arrival (
   visible BIGINT NOT NULL,
   PRIMARY KEY (project, environment, source)
 );
-
-CREATE TABLE data_root (
-  project TEXT PRIMARY KEY,
-  root TEXT NOT NULL
-);

@@ -1,0 +1,91 @@
+"""A tick of the clock: what is new is ingested once, what became visible is announced once, what fails is told once."""
+
+import datetime as dt
+from unittest.mock import patch
+
+import pytest
+
+from bucle.data import FileWatch, ingest_due
+from bucle.ledger import Ticked, because
+from bucle.runtimes import Runner
+
+from .conftest import SHOP, START, Shop, orders_table
+
+
+class Ticker:
+    """Moves the shop's clock and does what the house does at each tick."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop, self.watch, self.code = shop, FileWatch(), shop.code()
+
+    def tick(self, hours: float = 0) -> int:
+        home = self.shop.home
+        to = home.ledger.clock.now() + dt.timedelta(hours=hours)
+        home.ledger.move_clock(to, Ticked(to))
+        seq = home.ledger.newest()
+        with because(seq):
+            return ingest_due(home, self.shop.artifacts, self.shop.runners, [(self.code, self.shop.scope)], self.watch)
+
+
+@pytest.fixture
+def ticker(shop: Shop) -> Ticker:
+    return Ticker(shop)
+
+
+def test_a_new_file_is_ingested_and_its_visible_rows_are_announced(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(700))
+    assert ticker.tick() == 601
+    arrived = shop.events("data.arrived")[0]
+    assert (arrived.data["rows"], arrived.data["source"]) == (601, "orders")
+    assert arrived.caused_by == (shop.home.ledger.event(arrived.caused_by[0]).seq,)
+    assert shop.home.ledger.event(arrived.caused_by[0]).kind == "ledger.ticked"
+
+
+def test_time_makes_more_rows_visible_without_a_child_or_a_version(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(700))
+    ticker.tick()
+    with patch.object(Runner, "call", side_effect=AssertionError("no child is needed")):
+        assert [ticker.tick(1), ticker.tick(1), ticker.tick(1), ticker.tick(9)] == [0, 0, 1, 3]
+    assert [event.data["rows"] for event in shop.events("data.arrived")] == [601, 1, 3]
+    assert len(shop.events("data.version_created")) == 1
+
+
+def test_late_files_with_old_rows_arrive_too(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(100))
+    assert ticker.tick() == 100
+    shop.put(orders_table(50, START + dt.timedelta(hours=1), first=500), "data/orders/0.parquet")
+    assert ticker.tick(1) == 50
+    assert ticker.tick(1) == 0
+
+
+def test_a_process_that_starts_anew_announces_nothing_twice(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(100))
+    ticker.tick()
+    again = Ticker(shop)
+    assert again.tick() == 0
+    assert len(shop.events("data.arrived")) == 1
+    assert len(shop.events("data.version_created")) == 1
+
+
+def test_what_fails_is_told_once_and_does_not_stop_the_other_sources(shop: Shop) -> None:
+    more = SHOP + SHOP[SHOP.index("@source") :].replace("orders", "returns").replace('"data/returns', '"data/orders')
+    shop.write("shop/__init__.py", more.replace("data/orders/*.parquet", "data/none/*.parquet", 1))
+    shop.put(orders_table(10))
+    ticker = Ticker(shop)
+    assert ticker.tick() == 10
+    ticker.tick(1)
+    failed = shop.events("data.ingestion_failed")
+    assert [(event.data["source"], event.data["code"]) for event in failed] == [("orders", "data/no-files")]
+    assert str(failed[0].data["where"]).startswith("shop/__init__.py:")
+
+
+def test_refused_data_are_not_announced(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(10))
+    ticker.tick()
+    shop.write("schemas/orders.toml", 'source = "orders"\n[columns.a]\ntype = "text"\n')
+    shop.put(orders_table(10, first=500), "data/orders/2.parquet")
+    assert ticker.tick(1) == 0
+    assert [event.data["outcome"] for event in shop.events("data.validated")] == ["pass", "stop"]
+    assert shop.events("data.ingestion_failed") == []
+    assert ticker.tick(1) == 0
+    assert len(shop.events("data.validated")) == 2
