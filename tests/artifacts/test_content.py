@@ -1,5 +1,6 @@
 """The artifact store: what goes in comes out, whole or not at all."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import bucle.artifacts.content
 from bucle.artifacts import ArtifactStore, BadArtifactId, CorruptArtifact, MissingArtifact
-from bucle.artifacts.errors import UnreadableFile
+from bucle.artifacts.errors import ArtifactDiskFull, UnreadableFile
 
 SOURCE = str(Path(bucle.artifacts.content.__file__).parents[2])
 
@@ -112,6 +113,19 @@ def test_a_file_that_cannot_be_read_is_named(store: ArtifactStore, tmp_path: Pat
 
 def test_a_stored_file_cannot_be_written_by_accident(store: ArtifactStore) -> None:
     assert store.path(store.put_bytes(b"x")).stat().st_mode & 0o222 == 0
+
+
+def test_a_full_disk_is_told_and_keeps_nothing(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ArtifactDiskFull):
+            store.put_bytes(b"too much")
+    assert list(store.stored()) == []
+    assert list((store.root / "new").iterdir()) == []
+    assert store.get_bytes(store.put_bytes(b"too much")) == b"too much"
 
 
 WRITER = """

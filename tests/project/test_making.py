@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,15 @@ import pytest
 
 from bucle.errors import BucleError
 from bucle.project import TableRequest, create_from_table, create_project, load_project_file, template_names
-from bucle.project.errors import BadName, DirectoryTaken, UnfitColumn, UnknownColumn, UnknownTemplate, UnreadableTable
+from bucle.project.errors import (
+    BadName,
+    DirectoryTaken,
+    TemplateNeeds,
+    UnfitColumn,
+    UnknownColumn,
+    UnknownTemplate,
+    UnreadableTable,
+)
 
 
 def lock(root: Path) -> None:
@@ -76,6 +85,27 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()
     create_project(tmp_path / "empty", "blank", lock=lock)
+
+
+def test_a_template_whose_data_is_not_installed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("bucle.project.flights_data.distribution", absent)
+    with pytest.raises(TemplateNeeds) as caught:
+        create_project(tmp_path / "new", "flights", lock=lock)
+    assert "bucle[demo]" in caught.value.next_step
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_git_that_refuses_is_told(tmp_path: Path) -> None:
+    def spoil(root: Path) -> None:
+        (root / ".git").write_text("gitdir: /nowhere\n")
+
+    with pytest.raises(BucleError) as caught:
+        create_project(tmp_path / "new", "blank", lock=spoil)
+    assert caught.value.code in ("project/git-failed", "project/not-a-repository")
+    assert list(tmp_path.iterdir()) == []
 
 
 def table(rows: int = 200) -> pl.DataFrame:

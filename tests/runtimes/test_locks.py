@@ -1,12 +1,14 @@
 """A lock is exact versions with hashes, and nothing that could lead an installer elsewhere."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from bucle.runtimes import read_lock
-from bucle.runtimes.errors import BadLock, NoLock
+from bucle.runtimes.errors import BadLock, NoLock, NoUv
 from bucle.runtimes.locks import OWN_PYTHON
+from bucle.runtimes.uv import run_uv
 
 HASH = "--hash=sha256:" + "a" * 64
 
@@ -67,3 +69,10 @@ def test_anything_but_an_exact_version_with_hashes_is_refused_with_its_line(tmp_
 def test_no_lock_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(NoLock, match=r"requirements\.lock"):
         read_lock(tmp_path / "requirements.lock")
+
+
+def test_a_machine_without_uv_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoUv):
+        run_uv(["--version"], cwd=tmp_path)
