@@ -161,9 +161,11 @@ def test_a_half_installed_runtime_is_installed_again(installed: Installed, tmp_p
     folder = installed.home.folder("runtimes") / read_lock(path).digest.removeprefix("blake3:")
     folder.mkdir()
     (folder / "rest of a killed install").write_text("")
+    (folder.parent / ".new-abc").mkdir()
     runtime = ensure_runtime(installed.home, path)
     assert runtime.packages == {"iniconfig": installed.runtime.packages["iniconfig"]}
     assert not (folder / "rest of a killed install").exists()
+    assert not list(folder.parent.glob(".new-*"))
 
 
 def test_requirements_that_contradict_each_other_cannot_be_locked(installed: Installed, tmp_path: Path) -> None:

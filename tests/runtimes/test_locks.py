@@ -8,7 +8,7 @@ import pytest
 from bucle.runtimes import read_lock
 from bucle.runtimes.errors import BadLock, NoLock, NoUv
 from bucle.runtimes.locks import OWN_PYTHON
-from bucle.runtimes.uv import run_uv
+from bucle.runtimes.uv import run_uv, uv_version
 
 HASH = "--hash=sha256:" + "a" * 64
 
@@ -76,3 +76,8 @@ def test_a_machine_without_uv_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoUv):
         run_uv(["--version"], cwd=tmp_path)
+    assert uv_version() is None
+
+
+def test_uv_is_there_with_bucle() -> None:
+    assert (uv_version() or "").startswith("uv ")

@@ -145,6 +145,14 @@ def test_a_timeout_ends_the_child_and_what_it_started(runner: Runner) -> None:
     assert eventually(lambda: not alive(runner.pid) and not alive(grandchildren[0]))
 
 
+def test_a_child_that_does_not_even_listen_is_ended_in_time(runner: Runner) -> None:
+    runner.call("runner_entries:echo", Text(), Text)
+    os.kill(runner.pid, signal.SIGSTOP)
+    with pytest.raises(RunnerTimeout):
+        runner.call("runner_entries:echo", Text("x" * 10_000_000), Text, timeout=0.5)
+    assert eventually(lambda: not alive(runner.pid))
+
+
 def test_kill_from_another_thread_ends_a_call(runner: Runner) -> None:
     started = threading.Event()
 

@@ -61,6 +61,8 @@ def export_commit(home: Home, repository: Path, project: str, commit: str) -> Ch
     with _turn:
         if not target.exists():
             folder.mkdir(exist_ok=True)
+            for rest in folder.glob(".new-*"):  # of an export that was killed
+                shutil.rmtree(rest, ignore_errors=True)
             _export(repository, commit, folder, target)
     load_project_file(target)
     return Checkout(target, project, commit, False, target / LOCK_NAME, commit)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bucle.runtimes.locks import Lock, lock_requirements, read_lock
     from bucle.runtimes.pool import RunnerPool
     from bucle.runtimes.runner import Runner
+    from bucle.runtimes.uv import uv_version
     from bucle.runtimes.wheel import own_wheel
     from bucle.runtimes.wire import Limits
 
@@ -37,6 +38,7 @@ _FACE = {
     "lock_requirements": "locks",
     "own_wheel": "wheel",
     "read_lock": "locks",
+    "uv_version": "uv",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "lock_requirements",
     "own_wheel",
     "read_lock",
+    "uv_version",
 ]
 
 

@@ -59,7 +59,8 @@ def ensure_runtime(home: Home, lock_path: Path, wheels: Sequence[Path] = ()) -> 
     with _turn:
         facts = _read_facts(folder)
         if facts is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            for rest in (folder, *folder.parent.glob(".new-*")):  # of an installer that was killed
+                shutil.rmtree(rest, ignore_errors=True)
             facts = _install(home, lock, folder, wheels)
     return Runtime(lock.digest, folder, folder / "bin" / "python", facts.packages)
 

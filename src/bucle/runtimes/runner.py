@@ -101,7 +101,7 @@ class Runner:
         body = msgspec.json.encode(Call(entry, str(log) if log else None, msgspec.Raw(msgspec.json.encode(payload))))
         with self._turn:
             try:
-                self._channel.send(Kind.CALL, body)
+                self._channel.send(Kind.CALL, body, deadline)
                 kind, result, refusal = self._converse(deadline, answer)
             except TimeoutError as error:
                 self.kill()
@@ -157,9 +157,9 @@ class Runner:
                 reply = answer(body)
             except Exception as error:
                 refusal = error
-                self._channel.send(Kind.REFUSE, str(error).encode())
+                self._channel.send(Kind.REFUSE, str(error).encode(), deadline)
             else:
-                self._channel.send(Kind.ANSWER, reply)
+                self._channel.send(Kind.ANSWER, reply, deadline)
 
     def _end(self, error: BaseException) -> str:
         if isinstance(error, ProtocolBroken):

@@ -37,6 +37,14 @@ def run_uv(arguments: Sequence[str], *, cwd: Path) -> Done:
     return Done(done.returncode == 0, _readable(done.stderr))
 
 
+def uv_version() -> str | None:
+    """Return what uv says of itself, or None where there is none."""
+    try:
+        return subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    except (NoUv, OSError, subprocess.CalledProcessError):
+        return None
+
+
 def _binary() -> str:
     try:
         from uv import find_uv_bin

@@ -83,9 +83,9 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
-    def send(self, kind: Kind, body: bytes) -> None:
-        """Send one frame. Raises OSError when the other side is gone."""
-        self._connection.settimeout(None)
+    def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
+        """Send one frame. Raises OSError when the other side is gone, TimeoutError when it does not read until `deadline`."""
+        self._patience(deadline)
         self._connection.sendall(_HEAD.pack(len(body), kind) + body)
 
     def receive(self, deadline: float | None = None) -> tuple[Kind, bytes] | None:
@@ -107,9 +107,12 @@ class Channel:
         buffer = bytearray(size)
         view, got = memoryview(buffer), 0
         while got < size:
-            self._connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
+            self._patience(deadline)
             count = self._connection.recv_into(view[got:])
             if count == 0:
                 return None
             got += count
         return buffer
+
+    def _patience(self, deadline: float | None) -> None:
+        self._connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))

@@ -3,7 +3,7 @@
 import os
 
 from bucle.runtimes import RunnerPool
-from bucle.server.house import House
+from bucle.server.house import Finding, House
 from bucle.server.routing import Route
 
 
@@ -14,6 +14,16 @@ def compose(house: House) -> None:
     runners = RunnerPool(os.cpu_count() or 1, artifacts=house.artifacts.root, logs=logs)
     house.add(runners)
     house.on_stop(runners.close)
+    house.check_with(examine)
+
+
+def examine() -> list[Finding]:
+    """Whether locks can be made and installed."""
+    from bucle.runtimes import uv_version
+
+    found = uv_version()
+    fix = "" if found else "Install bucle again with its dependencies: pip install bucle"
+    return [Finding("uv", found is not None, found or "the program uv was not found", fix)]
 
 
 ROUTES: list[Route] = []
