@@ -36,7 +36,7 @@ class Place:
     def code(self) -> Code:
         return load_code(self.home, self.runners, working_tree(self.root))
 
-    def run(self, name: str = "main", engine: str = "processes", **parameters: Any) -> PipelineRun:
+    def run(self, name: str = "main", engine: str = "inline", **parameters: Any) -> PipelineRun:
         with acting("ana", "data_scientist"):
             run_id = self.runs.start(self.code(), DEV, name, parameters, engine=engine)
         assert run_id is not None

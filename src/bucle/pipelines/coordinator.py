@@ -307,7 +307,7 @@ class Coordinator:
 
     def _start(self, step: Planned, order: WorkOrder, miss: list[str] | None, delay: float = 0.0) -> Answer:
         step.order, step.attempts, step.state = order, order.attempt, "running"
-        self.journal.attempt_started(step, order, miss)
+        self.journal.attempt_started(step, order, miss, elsewhere=not self._is_inline(order.options))
         if self._is_inline(order.options):
             return Run(order, delay)
         self._engine.submit(order, delay)
@@ -358,7 +358,7 @@ class Coordinator:
         delay = 0.0 if state == "lost" else options.backoff * 2 ** (step.failed - 1)
         following = msgspec.structs.replace(order, attempt=order.attempt + 1)
         step.order, step.attempts = following, following.attempt
-        self.journal.attempt_started(step, following, None)
+        self.journal.attempt_started(step, following, None, elsewhere=not self._is_inline(options))
         return following, delay
 
     def _advance_waiting(self) -> None:

@@ -37,7 +37,7 @@ class RunResumed(Event, kind="pipelines.run_resumed", version=1):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event, kind="pipelines.step_started", version=1):
-    """An attempt at a step was handed to a worker."""
+    """An attempt at a step was handed to a worker (the engine `inline` has none: its driver goes from step to step)."""
 
     run: str
     step: str

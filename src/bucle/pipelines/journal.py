@@ -93,23 +93,21 @@ class Journal:
             )
             _usage(tx, run.id, used, made, hit.output, step, seq, hit=True)
 
-    def attempt_started(self, step: "Planned", order: WorkOrder, miss: list[str] | None) -> None:
-        """Enter an attempt before anybody works on it; `miss` is given with the first."""
+    def attempt_started(self, step: "Planned", order: WorkOrder, miss: list[str] | None, *, elsewhere: bool) -> None:
+        """Enter an attempt before anybody works on it; `miss` comes with the first, `elsewhere` if a worker gets it."""
         moment = now_us()
         self._started[step.id] = time.monotonic()
         with self.writing() as tx:
-            self._plan(tx, step)
-            if miss is not None:
-                tx.execute(
-                    store.START_STEP,
-                    (step.key, _json(step.parts), msgspec.json.encode(miss).decode(), order.attempt, moment, step.id),
-                )
+            if miss is None:
+                tx.execute(store.COUNT_ATTEMPT, (order.attempt, step.id))
             else:
-                tx.execute("UPDATE step SET attempts = ? WHERE id = ?", (order.attempt, step.id))
+                key, plan, why = (step.key, _json(step.parts)), _json(step.plan), _json(miss)
+                store.start_step(tx, step.id, self._run.id, step.call, plan, key, why, order.attempt, moment)
             log = str(self._log_of(order))
             tx.execute(store.INSERT_ATTEMPT, (step.id, order.attempt, self._run.epoch, moment + LEASE_US, moment, log))
-            inputs = _artifacts(order.inputs.values())
-            tx.emit(StepStarted(self._run.id, step.id, step.call, order.attempt, inputs), step.id)
+            if elsewhere:
+                inputs = _artifacts(order.inputs.values())
+                tx.emit(StepStarted(self._run.id, step.id, step.call, order.attempt, inputs), step.id)
 
     def started_at(self, step: str) -> float:
         """When the running attempt of a step began, on `time.monotonic`."""
@@ -169,6 +167,13 @@ class Journal:
                 read = caching.settings_read(result.log, order.settings)
                 name = (parts.step, step.id, run.id)
                 caching.keep(tx, run.scope.project, step.key, parts, name, output, read, ended)
+            if tracked is None:
+                tracked = step.id
+                tx.node(step.id, "execution", "step", step.call, seq)
+                tx.edge(run.id, step.id, "parent", seq)
+                for artifact in used:
+                    tx.edge(artifact, step.id, "input", seq)
+                _outputs(tx, step.id, output)
             _usage(tx, tracked, used, made, output, step, seq, hit=False)
 
     @contextmanager
@@ -189,11 +194,14 @@ class Journal:
         found = store.text(tx, "SELECT miss FROM step WHERE id = ?", step)
         return msgspec.json.decode(found, type=list[str]) if found else []
 
-    def _track(self, tx: Transaction, step: "Planned", order: WorkOrder, result: Result, began: int, ended: int) -> str:
+    def _track(self, tx: Transaction, step: "Planned", order: WorkOrder, result: Result, began: int, ended: int) -> str | None:
+        """Make a record of its own for a step that logged something, made a model, or is one of bucle's."""
         run, request = self._run, self._run.request
         model = result.output is not None and any(ref.codec in _MODEL_CODECS for ref in _all(result.output))
         name = step.parts.step if step.parts else step.call
         built_in = order.target.startswith("bucle.")
+        if not (model or built_in or result.log):
+            return None
         start = RunStart(
             name=step.call,
             kind="step",

@@ -15,7 +15,7 @@ from bucle.errors import RemoteError
 from bucle.ledger import content_id
 from bucle.pipelines.codecs import FORMAT, NotPlain, ValueRef, decode_value, encode_tree, encode_value, is_heavy, tree_bytes
 from bucle.pipelines.errors import HandleMisuse, UnsupportedValue
-from bucle.pipelines.handles import Handle, arity_of
+from bucle.pipelines.handles import Handle, Mapped, arity_of
 from bucle.pipelines.keys import Argument, KeyParts
 from bucle.pipelines.lint import bind_arguments
 from bucle.pipelines.protocol import (
@@ -171,11 +171,13 @@ class Session:
         return PlanStep(call, step.target, tree_bytes(trees).decode(), gathered.inputs, parts, step.options, where)
 
     def _tree(self, value: object, name: str, gathered: "_Gathered", at: "_Place") -> Any:
-        def put(item: object) -> object | None:
+        def put(item: object) -> Any:
             if isinstance(item, Handle):
                 if item._session is not self:
                     raise HandleMisuse(use="Another run made", name=item.call, where=at.where)
                 return gathered.enter(name, StepOutput(item.call, item.item))
+            if isinstance(item, Mapped):
+                return encode_tree(list(item), put)
             if isinstance(item, str | Path):
                 gathered.name_file(item)
                 return None

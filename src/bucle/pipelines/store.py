@@ -41,9 +41,13 @@ ON CONFLICT (run, call) DO UPDATE SET state = excluded.state, plan = excluded.pl
   failure = NULL
 """
 START_STEP = """
-UPDATE step SET state = 'running', key = ?, parts = ?, miss = ?, attempts = ?, output = NULL, hit_of = NULL,
-  started_us = coalesce(started_us, ?) WHERE id = ?
+INSERT INTO step (id, run, call, name, state, plan, key, parts, miss, attempts, planned_us, started_us)
+VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, call) DO UPDATE SET state = 'running', plan = excluded.plan, key = excluded.key, parts = excluded.parts,
+  miss = excluded.miss, attempts = excluded.attempts, output = NULL, hit_of = NULL, failure = NULL,
+  started_us = coalesce(step.started_us, excluded.started_us)
 """
+COUNT_ATTEMPT = "UPDATE step SET state = 'running', attempts = ? WHERE id = ?"
 COMMIT_STEP = """
 UPDATE step SET state = 'done', key = ?, parts = ?, output = ?, hit_of = ?, tracking_run = ?, started_us = ?, ended_us = ?,
   event = ?, failure = NULL WHERE id = ?
@@ -71,7 +75,7 @@ ON CONFLICT (project, key, settings) DO UPDATE SET step = excluded.step, run = e
   created_us = excluded.created_us
 """
 SELECT_CACHE = "SELECT * FROM step_cache WHERE project = ? AND key = ? ORDER BY created_us DESC"
-LAST_CACHED = "SELECT key, parts, settings FROM step_cache WHERE project = ? AND name = ? ORDER BY created_us DESC LIMIT 20"
+LAST_CACHED = "SELECT key, parts, settings FROM step_cache WHERE project = ? AND name = ? ORDER BY created_us DESC LIMIT 3"
 DROP_CACHE = "DELETE FROM step_cache WHERE project = ? AND key = ? AND settings = ?"
 INSERT_FIRING = """
 INSERT INTO trigger_firing (event, project, environment, pipeline, kind, run) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -104,9 +108,16 @@ def text(reader: Reads, sql: str, *parameters: Any) -> str | None:
     return str(row[0]) if row else None
 
 
+def start_step(
+    tx: Transaction, id: str, run: str, call: str, plan: str, key: tuple[str, str], miss: str, attempt: int, now_us: int
+) -> None:
+    """Enter a step whose first attempt in this drive begins; `key` is its cache key and what it is made of."""
+    tx.execute(START_STEP, (id, run, call, _name(call), plan, *key, miss, attempt, now_us, now_us))
+
+
 def write_step(tx: Transaction, id: str, run: str, call: str, state: str, plan: str, planned_us: int) -> None:
     """Enter a planned step, or plan again the step that this call was before."""
-    tx.execute(UPSERT_STEP, (id, run, call, call.rpartition("#")[0].rpartition("/")[2], state, plan, planned_us))
+    tx.execute(UPSERT_STEP, (id, run, call, _name(call), state, plan, planned_us))
 
 
 def end_attempt(
@@ -144,3 +155,7 @@ def rows_since(reader: Reads, scope: Scope, source: str, event: int) -> int:
 def refs(rows: Iterable[Row]) -> dict[str, Row]:
     """Return step rows by call."""
     return {row["call"]: row for row in rows}
+
+
+def _name(call: str) -> str:
+    return call.rpartition("#")[0].rpartition("/")[2]

@@ -5,9 +5,11 @@ import importlib.util
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.abc import PathEntryFinder
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from bucle.errors import BucleError
 from bucle.project.definitions import Definition, Definitions
@@ -34,8 +36,31 @@ def _put_on_path(root: Path, name: str) -> None:
     top, source = name.split(".")[0], root / "src"
     folder = source if (source / top).is_dir() or (source / f"{top}.py").is_file() else root
     if str(folder) not in sys.path:
+        sys.path_hooks.insert(0, _hook(folder))
+        for path in [path for path in sys.path_importer_cache if Path(path).is_relative_to(folder)]:
+            del sys.path_importer_cache[path]
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
+
+
+class _AsWritten(SourceFileLoader):
+    """Compiles what a file says now. Bytecode on disk passes for fresh when the file was edited within the same second
+    and kept its size: the old code would run, and be what digests are made of."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _hook(folder: Path) -> Callable[[str], PathEntryFinder]:
+    make = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (_AsWritten, SOURCE_SUFFIXES))
+
+    def hook(path: str) -> PathEntryFinder:
+        if not Path(path).is_relative_to(folder) or "site-packages" in Path(path).parts:
+            raise ImportError(path)
+        return make(path)
+
+    return hook
 
 
 def _import_all(root: Path, project_file: ProjectFile) -> Iterator[ModuleType]:
