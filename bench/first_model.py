@@ -1,4 +1,4 @@
-"""From nothing to a trained model: `bucle init` of the flights template, then its first training. Budget 30 s, packages cached."""
+"""From nothing to a trained model: `bucle init` of the flights template, then its first training (budget 30 s)."""
 
 import json
 import os
