@@ -20,21 +20,35 @@ if TYPE_CHECKING:
     from bucle.pipelines import on_schedule as on_schedule
     from bucle.pipelines import pipeline as pipeline
     from bucle.pipelines import step as step
+    from bucle.registry import Evaluation as Evaluation
+    from bucle.registry import Gate as Gate
+    from bucle.serving import Service as Service
+    from bucle.tracking import log_artifact as log_artifact
+    from bucle.tracking import log_metric as log_metric
+    from bucle.tracking import log_param as log_param
+    from bucle.tracking import setting as setting
 
 _PUBLIC = {
     "Client": "client",
     "Entity": "features",
+    "Evaluation": "registry",
+    "Gate": "registry",
     "Label": "features",
+    "Service": "serving",
     "TrainingFrame": "features",
     "TrainingSet": "features",
     "aggregates": "features",
     "connect": "client",
     "features": "features",
+    "log_artifact": "tracking",
+    "log_metric": "tracking",
+    "log_param": "tracking",
     "on_degradation": "pipelines",
     "on_drift": "pipelines",
     "on_new_data": "pipelines",
     "on_schedule": "pipelines",
     "pipeline": "pipelines",
+    "setting": "tracking",
     "source": "data",
     "step": "pipelines",
 }
