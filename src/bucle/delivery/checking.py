@@ -164,13 +164,14 @@ class Checker:
         say = self._progress[run.id].say
         say(f"bucle: checking {run.commit[:10]} ({run.id})")
         begun = time.monotonic()
-        outcomes: dict[str, str] = {}
+        blocked: set[str] = set()
         with self._bench(run) as (bench, problem):
             for position, check in enumerate(self._checks):
-                missing = next((name for name in check.needs if outcomes.get(name) != "passed"), None)
+                missing = next((name for name in check.needs if name in blocked), None)
                 verdict, seconds, log = self._decide(check, bench, problem, missing)
                 problem = None
-                outcomes[check.name] = verdict.outcome
+                if verdict.outcome == "failed" or missing is not None:
+                    blocked.add(check.name)
                 self._record(run, position, check, verdict, seconds, log)
                 for line in report(check, verdict, seconds):
                     say(line)

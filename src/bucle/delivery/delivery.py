@@ -13,6 +13,7 @@ from bucle.delivery.results import Wanted
 from bucle.identity import require
 from bucle.ledger import Home, Scope, StoredEvent, Subscription, acting, because, within
 from bucle.runtimes import RunnerPool
+from bucle.serving import Services
 
 _BRANCHES = "refs/heads/"
 _NOTHING = "0" * 40
@@ -21,8 +22,9 @@ _NOTHING = "0" * 40
 class Delivery:
     """Source repositories, and the checks of what arrives in them. Closing leaves what is under way to the next process."""
 
-    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool) -> None:
+    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, services: Services) -> None:
         self.home = home
+        self.services = services
         self.artifacts = artifacts
         self.runners = runners
         self.checker = Checker(home, artifacts, runners)

@@ -113,3 +113,10 @@ class DevRunsNoRelease(BucleError, code="delivery/dev-runs-no-release", status=4
 
     message = "dev is the working tree of {project}; it runs no release."
     next = "Promote to one of: {known}."
+
+
+class NoModel(BucleError, code="delivery/no-model", status=422):
+    """A pipeline that declares a model trained none."""
+
+    message = "The pipeline {pipeline} is to make the model {model!r}, but none of its steps returned an estimator."
+    next = "Let a step return the fitted estimator, and the pipeline return bucle.evaluate(...) of it."

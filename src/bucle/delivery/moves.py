@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from bucle.delivery import store
 from bucle.delivery.checking import checkout_of
 from bucle.delivery.delivery import Delivery
-from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, NothingToRollBack, UnknownRelease
+from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, UnknownRelease
+from bucle.delivery.models import Rollout, model_subject, plan_rollout, roll_back_service, roll_out
 from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import (
     Promotion,
@@ -41,11 +42,16 @@ def promote(delivery: Delivery, scope: Scope, target: str, principal: Principal)
     Raises `delivery/bad-target`, `delivery/no-evidence` (L-02), `delivery/gates-not-passed`, `delivery/unknown-release`,
     `project/unknown-environment`, and what the registry raises for a version that is not there.
     """
-    subject, policy = _release_subject(delivery, scope, _parse(target))
+    kind, name = _parse(target)
+    if kind == "release":
+        subject, policy = _release_subject(delivery, scope, name)
+    else:
+        subject, policy = model_subject(delivery, scope, name)
+    rollout = _rollout(delivery, scope, subject) if policy == "automatic" else None
     with delivery.home.ledger.write() as transaction:
         promotion = request_promotion(transaction, scope, subject, policy, principal)
         if policy == "automatic":
-            return _carry_out(transaction, promotion, subject, promotion.event, None, "")
+            return _carry_out(transaction, promotion, subject, rollout, promotion.event, None, "")
     return promotion
 
 
@@ -59,9 +65,10 @@ def approve(delivery: Delivery, project: str, id: str, principal: Principal, not
     must_be_pending(promotion)
     may_approve(promotion, principal)
     subject = _again(delivery, promotion)
+    rollout = _rollout(delivery, promotion.scope, subject)
     with delivery.home.ledger.write() as transaction:
         approval = approve_promotion(transaction, promotion, principal, note)
-        return _carry_out(transaction, promotion, subject, approval, principal.name, note)
+        return _carry_out(transaction, promotion, subject, rollout, approval, principal.name, note)
 
 
 def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reason: str) -> Promotion:
@@ -79,39 +86,55 @@ def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
     Raises `delivery/nothing-before`, and what serving raises for a service that has nothing to restore.
     """
     if name != scope.project:
-        raise NothingToRollBack(name=name, environment=scope.environment)
+        left, restored = roll_back_service(delivery, scope, name)
+        return RolledBackTo(name, scope.environment, left, restored)
     with delivery.home.ledger.write() as transaction:
         now = current_release(transaction, scope)
         release = roll_back_release(transaction, scope)
     return RolledBackTo(name, scope.environment, now.release_id if now else "", release.id)
 
 
-def _parse(target: str) -> str:
+def _parse(target: str) -> tuple[str, str]:
     if target.startswith("release:") and len(target) > len("release:"):
-        return target.removeprefix("release:")
+        return "release", target.removeprefix("release:")
+    model, at, version = target.partition("@")
+    if model and at and version:
+        return "model", target
     raise BadTarget(target=target[:80])
 
 
 def _again(delivery: Delivery, promotion: Promotion) -> Subject:
     """Look at the evidence once more: what was true when somebody asked may not be when somebody agrees."""
-    return _release_subject(delivery, promotion.scope, _parse(promotion.target))[0]
+    if promotion.kind == "release":
+        return _release_subject(delivery, promotion.scope, promotion.target.removeprefix("release:"))[0]
+    return model_subject(delivery, promotion.scope, promotion.target)[0]
+
+
+def _rollout(delivery: Delivery, scope: Scope, subject: Subject) -> Rollout | None:
+    """Make ready what will answer, before anything is decided: a model that cannot be loaded is found here."""
+    return plan_rollout(delivery, scope, subject) if subject.kind == "model" else None
 
 
 def _carry_out(
     transaction: Transaction,
     promotion: Promotion,
     subject: Subject,
+    rollout: Rollout | None,
     agreed: int,
     approver: str | None,
     note: str,
 ) -> Promotion:
     """State and events in one transaction: either all of the promotion is there or nothing."""
     with within(promotion.scope), because(promotion.event, agreed, *subject.evidence):
-        release = store.select_release(transaction, promotion.project, subject.release)
-        if release is None:
-            raise UnknownRelease(project=promotion.project, release=subject.release)
-        with because(deploy_release(transaction, promotion.scope, release, promotion.id)):
-            return complete_promotion(transaction, promotion, (), approver, note)
+        if rollout is not None:
+            services = roll_out(transaction, promotion.scope, rollout)
+        else:
+            release = store.select_release(transaction, promotion.project, subject.release)
+            if release is None:
+                raise UnknownRelease(project=promotion.project, release=subject.release)
+            with because(deploy_release(transaction, promotion.scope, release, promotion.id)):
+                return complete_promotion(transaction, promotion, (), approver, note)
+        return complete_promotion(transaction, promotion, services, approver, note)
 
 
 def _release_subject(delivery: Delivery, scope: Scope, name: str) -> tuple[Subject, Policy]:

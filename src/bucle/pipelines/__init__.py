@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.launching import Firing
     from bucle.pipelines.lint import check_pipeline
     from bucle.pipelines.orders import Result, WorkOrder
+    from bucle.pipelines.rehearsing import StepCall, rehearse
     from bucle.pipelines.runs import (
         Attempt,
         PipelineRun,
@@ -37,6 +38,8 @@ _FACE = {
     "PipelineRun": "runs",
     "PipelineSpec": "declared",
     "Result": "orders",
+    "StepCall": "rehearsing",
+    "rehearse": "rehearsing",
     "RunFailed": "events",
     "RunFinished": "events",
     "RunResumed": "events",
@@ -78,6 +81,7 @@ __all__ = [
     "RunStarted",
     "Runs",
     "Step",
+    "StepCall",
     "StepFailed",
     "StepFinished",
     "StepRun",
@@ -96,6 +100,7 @@ __all__ = [
     "on_new_data",
     "on_schedule",
     "pipeline",
+    "rehearse",
     "step",
 ]
 

@@ -4,6 +4,7 @@ from bucle.delivery.checks.check import Bench, Check
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.safety import check_safety
 from bucle.delivery.checks.syntax import check_lint
+from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
 from bucle.delivery.checks.unit_tests import check_feature_tests, check_model_tests
 
 CHECKS: tuple[Check, ...] = (
@@ -12,6 +13,24 @@ CHECKS: tuple[Check, ...] = (
     Check("feature-tests", "The project's tests of its features", "unit", check_feature_tests, "feature-logic", ("lint",)),
     Check("model-tests", "The project's tests of its model code", "unit", check_model_tests, "model-methods", ("lint",)),
     Check("data", "The sources are what their schemas say, nothing leaks", "integration", check_data, needs=("lint",)),
+    Check(
+        "training",
+        "The loss falls below the trivial baseline's, a few records are memorised",
+        "integration",
+        check_training,
+        "training-converges",
+        ("data",),
+    ),
+    Check("no-nan", "Predictions and metrics are finite numbers", "unit", check_numbers, "no-nan", ("data",)),
+    Check(
+        "artifacts",
+        "The model's package loads in a clean process and answers as before",
+        "integration",
+        check_artifacts,
+        "artifacts",
+        ("no-nan",),
+    ),
+    Check("gates", "Every gate can be computed from what the pipeline leaves", "acceptance", check_gates, None, ("artifacts",)),
 )
 """All checks, in the order in which they run."""
 

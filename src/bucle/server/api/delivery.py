@@ -29,13 +29,14 @@ from bucle.delivery import (
 from bucle.ledger import Scope
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
+from bucle.serving import Services
 
 _PROJECT = "/api/v1/projects/{project}"
 
 
 def compose(house: House) -> None:
     """Put delivery in: its repositories, and the checks that run in the background."""
-    delivery = Delivery(house.home, house.artifacts, house.runners)
+    delivery = Delivery(house.home, house.artifacts, house.runners, house.part(Services))
     house.add(delivery)
     house.subscribe(delivery.repository_for_projects())
     house.busy_while(delivery.checker.activity)
