@@ -7,6 +7,7 @@ from bucle.server.errors import UnknownPath
 from bucle.server.pages.audit import PAGES as AUDIT_PAGES
 from bucle.server.pages.ledger import PAGES as LEDGER_PAGES
 from bucle.server.pages.loop import PAGES as LOOP_PAGES
+from bucle.server.pages.models import PAGES as MODEL_PAGES
 from bucle.server.pages.page import Page, routes_of
 from bucle.server.pages.runs import PAGES as RUN_PAGES
 from bucle.server.pages.work import PAGES as WORK_PAGES
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _TYPES = {"style.css": "text/css", "live.js": "text/javascript"}
 
-PAGES: tuple[Page, ...] = (*LOOP_PAGES, *LEDGER_PAGES, *AUDIT_PAGES, *RUN_PAGES, *WORK_PAGES)
+PAGES: tuple[Page, ...] = (*LOOP_PAGES, *LEDGER_PAGES, *AUDIT_PAGES, *RUN_PAGES, *MODEL_PAGES, *WORK_PAGES)
 
 
 def static_file(call: Call) -> "Response":

@@ -1,0 +1,52 @@
+"""The pages of models: all versions, and one with its gates, its evaluation by slice and its signature."""
+
+from dataclasses import dataclass
+
+from bucle.registry import ModelSummary, ModelVersion, get_version, list_models, list_versions
+from bucle.server.pages.page import Page
+from bucle.server.routing import Call
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsDocument:
+    """The models of the project and their newest versions."""
+
+    models: list[ModelSummary]
+    versions: list[ModelVersion]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDocument:
+    """One version and, to stand beside it, the one that it may follow."""
+
+    version: ModelVersion
+    previous: ModelVersion | None
+
+
+def models_document(call: Call) -> ModelsDocument:
+    """Return the models of the project."""
+    project = call.path["project"]
+    with call.house.ledger.read() as reader:
+        return ModelsDocument(list_models(reader, project), list_versions(reader, project))
+
+
+def version_document(call: Call) -> VersionDocument:
+    """Return one version. Raises `registry/unknown-version`."""
+    project, model = call.path["project"], call.path["model"]
+    with call.house.ledger.read() as reader:
+        version = get_version(reader, project, model, call.path["version"])
+        previous = get_version(reader, project, model, version.previous) if version.previous else None
+    return VersionDocument(version, previous)
+
+
+PAGES = (
+    Page("/projects/{project}/models", "models.html.j2", models_document, "registry.read", "Models.", live=("registry.",)),
+    Page(
+        "/projects/{project}/models/{model}/{version}",
+        "version.html.j2",
+        version_document,
+        "registry.read",
+        "Model version.",
+        live=("registry.", "serving.deployed"),
+    ),
+)
