@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from bucle.data.arrivals import FileWatch, announce_arrivals, ingest_due
     from bucle.data.differences import ColumnDiff, VersionDiff
     from bucle.data.distances import jensen_shannon, kolmogorov, profile_distances, psi
-    from bucle.data.errors import DataRefused, NoVersion, ProfilesDiffer, UnknownSource, UnknownVersion
+    from bucle.data.errors import DataRefused, NoVersion, ProfilesDiffer, UnknownFile, UnknownSource, UnknownVersion
+    from bucle.data.events import LabelCount
     from bucle.data.frames import mask_moments, read_snapshot, visible_rows
     from bucle.data.inference import infer_schema
     from bucle.data.ingestion import ingest, ingest_all, validate
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bucle.data.profiling import profile_frame
     from bucle.data.recording import commit_reason
     from bucle.data.reports import Finding, LabelMonth, LabelsPresent, SourceProfile, ValidationReport, combine, judge
-    from bucle.data.reviews import checkout_version, diff_versions, infer_reviewed
+    from bucle.data.reviews import VersionFile, diff_versions, infer_reviewed, version_files
     from bucle.data.schemas import ColumnSchema, Schema, load_schema, schema_path, write_schema
     from bucle.data.snapshots import Snapshot, SnapshotVersion, source_specs, take_snapshot
     from bucle.data.sources import Source, SourceSpec, source
@@ -56,6 +57,7 @@ _FACE = {
     "Finding": "reports",
     "LabelMonth": "reports",
     "LabelsPresent": "reports",
+    "LabelCount": "events",
     "Manifest": "manifests",
     "NoVersion": "errors",
     "Profile": "profiles",
@@ -66,14 +68,15 @@ _FACE = {
     "Source": "sources",
     "SourceProfile": "reports",
     "SourceSpec": "sources",
+    "UnknownFile": "errors",
     "UnknownSource": "errors",
     "UnknownVersion": "errors",
     "ValidationReport": "reports",
     "VersionDiff": "differences",
+    "VersionFile": "reviews",
     "add_profiles": "profiles",
     "announce_arrivals": "arrivals",
     "category_text": "profiles",
-    "checkout_version": "reviews",
     "combine": "reports",
     "commit_reason": "recording",
     "current_versions": "versions",
@@ -112,6 +115,7 @@ _FACE = {
     "to_instants": "instants",
     "validate": "ingestion",
     "validate_frame": "validation",
+    "version_files": "reviews",
     "vetoed_months": "versions",
     "visible_rows": "frames",
     "write_schema": "schemas",
@@ -126,6 +130,7 @@ __all__ = [
     "DatasetVersion",
     "FileWatch",
     "Finding",
+    "LabelCount",
     "LabelMonth",
     "LabelsPresent",
     "Manifest",
@@ -138,14 +143,15 @@ __all__ = [
     "Source",
     "SourceProfile",
     "SourceSpec",
+    "UnknownFile",
     "UnknownSource",
     "UnknownVersion",
     "ValidationReport",
     "VersionDiff",
+    "VersionFile",
     "add_profiles",
     "announce_arrivals",
     "category_text",
-    "checkout_version",
     "combine",
     "commit_reason",
     "current_versions",
@@ -184,6 +190,7 @@ __all__ = [
     "to_instants",
     "validate",
     "validate_frame",
+    "version_files",
     "vetoed_months",
     "visible_rows",
     "write_schema",

@@ -94,11 +94,11 @@ class SchemaExists(BucleError, code="data/schema-exists", status=409):
     next = "Use --force to replace it; git keeps the old one."
 
 
-class TargetExists(BucleError, code="data/target-exists", status=409):
-    """A checkout would overwrite what is there."""
+class UnknownFile(BucleError, code="data/unknown-file", status=404):
+    """A version has no Parquet file of that name."""
 
-    message = "{path} is not an empty folder."
-    next = "Give a folder that does not exist yet."
+    message = "The version {version} has no file {name!r}."
+    next = "The version's own page lists its files."
 
 
 class ProfilesDiffer(BucleError, code="data/profiles-differ", status=409):
@@ -106,10 +106,3 @@ class ProfilesDiffer(BucleError, code="data/profiles-differ", status=409):
 
     message = "The profiles of {column!r} do not count on the same bins."
     next = "Profile both with the same reference."
-
-
-class MissingPlace(BucleError, code="data/missing-place"):
-    """A command that writes into the project was given no working tree."""
-
-    message = "The project {project!r} has no working tree on this machine to write {file} to."
-    next = "Run the command inside a clone of the project."

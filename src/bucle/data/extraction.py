@@ -1,10 +1,8 @@
-"""Entry points of the child: ingest, infer a schema, compare, check out. Nothing here touches the ledger."""
+"""Entry points of the child: ingest, infer a schema, compare. Nothing here touches the ledger."""
 
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from bucle.artifacts import ArtifactStore
 from bucle.data.cleaning import clean, formats_of
@@ -15,7 +13,7 @@ from bucle.data.frames import all_rows, visible_rows
 from bucle.data.inference import infer_schema
 from bucle.data.inspection import find_leaks, inspect, profile_source, spines_of
 from bucle.data.manifests import load_manifest
-from bucle.data.orders import CheckoutOrder, CheckoutResult, DiffOrder, InferOrder, IngestOrder, IngestResult
+from bucle.data.orders import DiffOrder, InferOrder, IngestOrder, IngestResult
 from bucle.data.schemas import Schema
 from bucle.data.sources import Source
 
@@ -66,24 +64,6 @@ def diff_in_child(order: DiffOrder, child: "Child") -> VersionDiff:
     before, after = (load_manifest(store, manifest) for manifest in order.manifests)
     frames = all_rows(store, before).collect(), all_rows(store, after).collect()
     return diff_frames(order.ids, (before, after), frames)
-
-
-def checkout_in_child(order: CheckoutOrder, child: "Child") -> CheckoutResult:
-    """Write a version's rows as Parquet, a file for each partition."""
-    store, folder = _store(child.artifacts), Path(order.folder)
-    manifest = load_manifest(store, order.manifest)
-    fragments = [*manifest.fragments, *([manifest.undated] if manifest.undated else [])]
-    folder.mkdir(parents=True, exist_ok=True)
-    names = []
-    for fragment in fragments:
-        name = f"{manifest.spec.name}-{fragment.partition}.parquet"
-        (folder / name).write_bytes(store.get_bytes(fragment.artifact))
-        names.append(name)
-    if not fragments:
-        name = f"{manifest.spec.name}.parquet"
-        pl.DataFrame(schema={column.name: pl.Null for column in manifest.columns}).write_parquet(folder / name)
-        names.append(name)
-    return CheckoutResult(names, sum(fragment.rows for fragment in fragments))
 
 
 @cache

@@ -58,20 +58,6 @@ class DiffOrder(msgspec.Struct, frozen=True):
     manifests: tuple[str, str]
 
 
-class CheckoutOrder(msgspec.Struct, frozen=True):
-    """Write all rows of a version as Parquet files into a folder."""
-
-    manifest: str
-    folder: str
-
-
-class CheckoutResult(msgspec.Struct, frozen=True):
-    """The files that were written, and how many rows they hold."""
-
-    files: list[str]
-    rows: int
-
-
 class LabelDefinition(Protocol):
     """What this room reads of a training set's label, which a room above declares."""
 

@@ -1,13 +1,14 @@
 """What people ask of versions: an inferred schema to review, what differs between two, the rows as files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bucle.artifacts import ArtifactStore
 from bucle.data.differences import VersionDiff
-from bucle.data.errors import NoVersion, SchemaExists, TargetExists
+from bucle.data.errors import NoVersion, SchemaExists
 from bucle.data.ingestion import find_source
-from bucle.data.orders import CheckoutOrder, CheckoutResult, DiffOrder, InferOrder
+from bucle.data.manifests import Manifest
+from bucle.data.orders import DiffOrder, InferOrder
 from bucle.data.schemas import Schema, schema_path, write_schema
 from bucle.data.versions import DatasetVersion, fitting_version
 from bucle.ledger import Home, Scope, format_instant
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
 _SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A Parquet file of a version."""
+
+    name: str
+    artifact: str
+    rows: int
 
 
 def infer_reviewed(
@@ -51,12 +61,8 @@ def diff_versions(runners: "RunnerPool", code: "Code", before: DatasetVersion, a
         return runner.call("bucle.data.extraction:diff_in_child", order, VersionDiff, timeout=_SECONDS)
 
 
-def checkout_version(
-    artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", version: DatasetVersion, folder: Path
-) -> CheckoutResult:
-    """Write all rows of a version as Parquet into a folder that is not there yet, or empty. Raises `data/target-exists`."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TargetExists(path=folder, where=str(folder))
-    order = CheckoutOrder(version.manifest, str(folder.absolute()))
-    with runners.lend(code.runtime, code.checkout) as runner:
-        return runner.call("bucle.data.extraction:checkout_in_child", order, CheckoutResult, timeout=_SECONDS)
+def version_files(manifest: Manifest) -> list[VersionFile]:
+    """Return a version's Parquet files: all its rows, whatever the clock says."""
+    fragments = [*manifest.fragments, *([manifest.undated] if manifest.undated else [])]
+    name = manifest.spec.name
+    return [VersionFile(f"{name}-{each.partition}.parquet", each.artifact, each.rows) for each in fragments]

@@ -155,3 +155,10 @@ class ClockBusy(BucleError, code="server/clock-busy", status=409):
 
     message = "The clock is on its way to {until}."
     next = "Wait for it: `bucle clock` shows where it stands."
+
+
+class NothingRuns(BucleError, code="server/nothing-runs", status=404):
+    """An environment was asked for that runs no release yet."""
+
+    message = "No release of {project!r} runs in {environment!r} yet."
+    next = "`bucle release` makes one, `bucle promote` brings it there; `dev` runs the working tree."
