@@ -9,7 +9,7 @@ from bucle.ledger import StoredEvent
 Predicate = Callable[[Evidence], Finding]
 
 ALERT = "monitoring.alert_fired"
-FRAME_READ = "features.frame_read"
+FACT_NOTED = "tracking.fact_noted"
 RUN_STARTED = "pipelines.run_started"
 STEP_FINISHED = "pipelines.step_finished"
 VERSION_REGISTERED = "registry.version_registered"
@@ -47,6 +47,14 @@ def audit_workflow(evidence: Evidence) -> list[WorkflowRow]:
 
 def _in_production(event: StoredEvent) -> bool:
     return event.environment == "production"
+
+
+def _noted(fact: str, where: Callable[[StoredEvent], bool], otherwise: str) -> Predicate:
+    return lambda evidence: evidence.first(
+        FACT_NOTED,
+        lambda event: event.data["fact"] == fact and where(event) and event.data["data"].get("disjoint", True),
+        otherwise,
+    )
 
 
 def _experimental(event: StoredEvent) -> bool:
@@ -154,15 +162,35 @@ STEPS: tuple[WorkflowStep, ...] = (
     WorkflowStep("K-10", "data engineering", "Preprocessed by the cleaning rules", _preprocessed_by_rules),
     WorkflowStep("K-11", "data engineering", "Features engineered by the rules", _engineered_by_rules),
     WorkflowStep("K-12", "data engineering", "Features ingested into the store", _ingested),
-    WorkflowStep("K-13", "experimentation", "Features read for analysis", _first(FRAME_READ, where=_experimental)),
-    WorkflowStep("K-14", "experimentation", "Data split and validated", _first("features.split_made", where=_experimental)),
+    WorkflowStep(
+        "K-13",
+        "experimentation",
+        "Features read for analysis",
+        _noted("features.frame_read", _experimental, "no frame was read outside of production"),
+    ),
+    WorkflowStep(
+        "K-14",
+        "experimentation",
+        "Data split and validated",
+        _noted("features.split_made", _experimental, "no disjoint split was made outside of production"),
+    ),
     WorkflowStep("K-15", "experimentation", "Training triggered with an algorithm", _first(RUN_STARTED, where=_experimental)),
     WorkflowStep("K-16", "experimentation", "Trained and validated again", _experiment_iterated),
     WorkflowStep("K-17", "experimentation", "Model exported, code committed", _first("delivery.commit_received")),
     WorkflowStep("K-CI", "production", "Built, tested and delivered by CI", _first("delivery.released")),
     WorkflowStep("K-D0", "production", "Tasks run isolated, with logs", _first(STEP_FINISHED, where=_in_production)),
-    WorkflowStep("K-18", "production", "Versioned features pulled", _first(FRAME_READ, where=_in_production)),
-    WorkflowStep("K-19", "production", "Data prepared and split", _first("features.split_made", where=_in_production)),
+    WorkflowStep(
+        "K-18",
+        "production",
+        "Versioned features pulled",
+        _noted("features.frame_read", _in_production, "no frame was read in production"),
+    ),
+    WorkflowStep(
+        "K-19",
+        "production",
+        "Data prepared and split",
+        _noted("features.split_made", _in_production, "no disjoint split was made in production"),
+    ),
     WorkflowStep("K-20", "production", "Trained with the predefined configuration", _predefined_configuration),
     WorkflowStep("K-21", "production", "Model evaluated", _evaluated_in_production),
     WorkflowStep("K-22", "production", "Model exported", _first("registry.gate_judged", where=_in_production)),

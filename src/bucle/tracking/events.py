@@ -1,6 +1,7 @@
 """What the tracking room tells the others: runs begin and end, training iterations are recorded."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from bucle.ledger import Event
 
@@ -51,3 +52,12 @@ class IterationRecorded(Event, kind="tracking.iteration_recorded", version=1):
     parent: str | None
     iteration: int
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FactNoted(Event, kind="tracking.fact_noted", version=1):
+    """A room noted a fact while a run worked: `features.frame_read` (K-13, K-18), `features.split_made` (K-14, K-19)."""
+
+    run: str
+    fact: str
+    data: dict[str, Any]

@@ -10,7 +10,7 @@ import msgspec
 from bucle.ledger import Reader, Row, Scope, Transaction, because, current_context, from_us, new_id
 from bucle.tracking import store
 from bucle.tracking.errors import RunOver, UnknownRun
-from bucle.tracking.events import ExperimentCreated, IterationRecorded, RunFinished, RunStarted
+from bucle.tracking.events import ExperimentCreated, FactNoted, IterationRecorded, RunFinished, RunStarted
 from bucle.tracking.logs import ArtifactLog, MetricPoint, Note, RunLog, SettingRead, checked_name, checked_param, now_us
 
 RunKind = Literal["pipeline", "step", "script"]
@@ -167,6 +167,8 @@ def record(tx: Transaction, run_id: str, log: RunLog) -> bool:
         tx.node(artifact.id, "artifact", "artifact", artifact.name, row["event"])
         tx.edge(run_id, artifact.id, f"output:{artifact.name}", row["event"])
     for note in log.notes:
+        with because(row["event"]):
+            tx.emit(FactNoted(run_id, note.kind, note.data), run_id)
         if isinstance(id := note.data.get("artifact"), str):
             tx.node(id, "artifact", note.kind, str(note.data.get("name", "")), row["event"])
             tx.edge(id, run_id, note.kind, row["event"])
