@@ -3,9 +3,9 @@
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -17,6 +17,9 @@ from bucle.client.transports import HTTPTransport, InProcessTransport, Transport
 from bucle.ledger import HomeBusy, find_server
 from bucle.messages import language
 from bucle.version import __version__
+
+if TYPE_CHECKING:
+    from bucle.features import TrainingFrame
 
 T = TypeVar("T")
 _PATIENCE = 15.0
@@ -116,6 +119,42 @@ class Client:
     def lineage(self, id: str, direction: str = "up") -> Any:
         """Return what an id was made from ("up") or what was made from it ("down"): `{"nodes", "edges"}`."""
         return self.get(f"/api/v1/lineage/{quote(id, safe='')}", {"direction": direction})
+
+    def training_frame(
+        self,
+        training_set: str,
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        as_of: str | None = None,
+        environment: str = "dev",
+        seed: int = 0,
+    ) -> "TrainingFrame":
+        """Return the rows of a training set with start <= time < end (ISO 8601) whose label is final as of `as_of`, else now.
+
+        Features are as each row would have seen them. Raises `features/unknown`, `features/no-rows`.
+        """
+        from bucle.features import TrainingFrame
+
+        body = {"training_set": training_set, "start": start, "end": end, "as_of": as_of, "seed": seed}
+        return TrainingFrame.unpack(self.post(self.path("features", "frames"), body, {"environment": environment}))
+
+    def online_features(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        views: Sequence[str] = (),
+        as_of: str | None = None,
+        environment: str = "dev",
+    ) -> list[dict[str, Any]]:
+        """Return the features of each row (key column to value) from the online store: of `views`, else of all.
+
+        Raises `features/unknown`, `features/not-materialized`.
+        """
+        body = {"rows": rows, "views": views, "as_of": as_of}
+        answer = self.post(self.path("features", "online"), body, {"environment": environment})
+        found: list[dict[str, Any]] = answer["rows"]
+        return found
 
     def close(self) -> None:
         """Give back the connection, or the home."""

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from bucle.features.columns import ColumnType, FrameColumn, RowEncoder
     from bucle.features.entities import Entity, EntitySpec
     from bucle.features.errors import NotMaterialized, TooFarBack, UnknownFeature
+    from bucle.features.exchange import FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
     from bucle.features.frames import FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
     from bucle.features.materialization import Materialized, materialize, materialize_due
+    from bucle.features.offline import offline_features
     from bucle.features.online import OnlineRow, OnlineStore, SQLiteOnlineStore, read_online, read_online_rows
-    from bucle.features.rules import record_rules
+    from bucle.features.rules import record_read, record_rules
     from bucle.features.store import MaterializedView, list_materialized
     from bucle.features.training import SPLIT, Label, LabelSpec, Planner, TrainingSet, TrainingSetSpec, planner
     from bucle.features.views import AggregateSpec, AggregateView, FeatureView, RoleView, View, ViewSpec, aggregates, features
@@ -31,8 +33,12 @@ _FACE = {
     "Entity": "entities",
     "EntitySpec": "entities",
     "FeatureView": "views",
+    "FrameAnswer": "exchange",
     "FrameColumn": "columns",
     "FrameFacts": "frames",
+    "FrameRequest": "exchange",
+    "JoinAnswer": "exchange",
+    "JoinRequest": "exchange",
     "JoinView": "join",
     "Label": "training",
     "LabelSpec": "training",
@@ -59,10 +65,12 @@ _FACE = {
     "materialize": "materialization",
     "materialize_due": "materialization",
     "noted": "building",
+    "offline_features": "offline",
     "planner": "training",
     "point_in_time_join": "join",
     "read_online": "online",
     "read_online_rows": "online",
+    "record_read": "rules",
     "record_rules": "rules",
     "split": "building",
 }
@@ -75,8 +83,12 @@ __all__ = [
     "Entity",
     "EntitySpec",
     "FeatureView",
+    "FrameAnswer",
     "FrameColumn",
     "FrameFacts",
+    "FrameRequest",
+    "JoinAnswer",
+    "JoinRequest",
     "JoinView",
     "Label",
     "LabelSpec",
@@ -103,10 +115,12 @@ __all__ = [
     "materialize",
     "materialize_due",
     "noted",
+    "offline_features",
     "planner",
     "point_in_time_join",
     "read_online",
     "read_online_rows",
+    "record_read",
     "record_rules",
     "split",
 ]

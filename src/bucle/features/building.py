@@ -6,24 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
-from bucle.data import read_snapshot
+from bucle.artifacts import ArtifactStore
+from bucle.data import Snapshot, read_snapshot
 from bucle.features.columns import FrameColumn
 from bucle.features.errors import DuplicateFeature, NoRows, UnknownFeature, ViewFailed
+from bucle.features.exchange import FrameAnswer, FrameRequest
 from bucle.features.frames import KEY, TIME, FrameFacts, TrainingFrame, frame_columns
-from bucle.features.instants import finest_unit, to_integers
-from bucle.features.join import point_in_time_join
-from bucle.features.rows import SourceFacts, contributions, join_view, require, view_rows
+from bucle.features.instants import to_integers
+from bucle.features.offline import offline_features, source_in
+from bucle.features.rows import SourceFacts, require
 from bucle.features.training import TrainingSet
-from bucle.features.views import AggregateView, FeatureView, RoleView, View, ViewSpec
-from bucle.features.windows import Questions, window_column
-from bucle.ledger import format_instant, from_us, parse_duration, to_us
+from bucle.features.views import RoleView, View
+from bucle.ledger import format_instant, from_us, parse_duration, parse_instant, to_us
 from bucle.project import Definitions, nearest
 
 if TYPE_CHECKING:
-    from bucle.artifacts import ArtifactStore
-    from bucle.data import Snapshot, SourceSpec
+    from bucle.data import SourceSpec
+    from bucle.runtimes import Child
 
 Recorder = Callable[[str, Mapping[str, Any]], None]
 
@@ -33,10 +35,18 @@ noted: ContextVar[Recorder | None] = ContextVar("bucle_frame_recorder", default=
 _ROW = "__bucle_row"
 
 
+def frame_in_child(payload: FrameRequest, child: "Child") -> FrameAnswer:
+    """Entry point of a child: build a frame and put it into the artifact store. Raises what `build_frame` raises."""
+    store = ArtifactStore(child.artifacts)
+    start, end = (parse_instant(text) if text else None for text in (payload.start, payload.end))
+    frame = build_frame(store, child.definitions(), payload.snapshot, payload.training_set, start, end, seed=payload.seed)
+    return FrameAnswer(store.put_bytes(frame.pack()), len(frame))
+
+
 def build_frame(
-    store: "ArtifactStore",
+    store: ArtifactStore,
     definitions: Definitions,
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     training_set: str,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -56,9 +66,9 @@ def build_frame(
 
 
 def split(
-    store: "ArtifactStore",
+    store: ArtifactStore,
     definitions: Definitions,
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     training_set: str,
     *,
     window: str | timedelta,
@@ -88,9 +98,9 @@ def split(
 class _Building:
     """One snapshot of one training set."""
 
-    store: "ArtifactStore"
+    store: ArtifactStore
     definitions: Definitions
-    snapshot: "Snapshot"
+    snapshot: Snapshot
     declared: TrainingSet
 
     def last_mature(self) -> datetime:
@@ -114,7 +124,7 @@ class _Building:
         table = spine
         for view in self.declared.features:
             spec = view.spec()
-            columns = self._features(view, spec, spine, start, end)
+            columns = offline_features(self.store, self.snapshot, view, spine)
             for column in columns:
                 self._refuse_duplicate(column.name, origins, view)
                 origins[column.name] = spec.name
@@ -129,8 +139,6 @@ class _Building:
         self, whole: TrainingFrame, start: datetime, end: datetime, categories: Sequence[FrameColumn] | None
     ) -> TrainingFrame:
         """Return a time's rows of a frame. Raises `features/no-rows` when there are none."""
-        import msgspec
-
         part = whole.between(start, end)
         if not len(part):
             raise self._no_rows(start, end, whole.facts.immature, whole.facts.unlabelled)
@@ -184,39 +192,11 @@ class _Building:
             reason = " ".join(str(error).split("\n")[0].split())
             raise ViewFailed(definition=f"The label {label.name!r}", reason=reason, where=self.declared.where) from error
 
-    def _features(
-        self, reference: View | RoleView, spec: ViewSpec, spine: pl.DataFrame, start: datetime | None, end: datetime | None
-    ) -> list[pl.Series]:
-        view = reference.view if isinstance(reference, RoleView) else reference
-        source = self._source(spec.source, view)
-        rows = self._rows(spec.source)
-        if isinstance(view, FeatureView):
-            joined = join_view(spec, view_rows(view, spec, rows, source))
-            keys = [pl.col(column) for column in spec.spine_keys]
-            result = point_in_time_join(spine.select(TIME, *keys), [joined], timestamp=TIME)
-            return [result[name] for name in joined.features]
-        if not isinstance(view, AggregateView):
-            raise TypeError(type(view).__name__)
-        needed = {spec.at, source.timestamp, source.created, *spec.keys, *(each.column for each in spec.aggregates)}
-        needed |= {source.known_at.get(each.column) for each in spec.aggregates}
-        held = rows.select(name for name in rows.collect_schema().names() if name in needed).collect()
-        moments = [held[name] for name in held.columns if held[name].dtype.is_temporal()]
-        unit = finest_unit([spine[TIME], *moments])
-        asked = Questions(tuple(spine[column] for column in spec.spine_keys), to_integers(spine[TIME], unit))
-        return [
-            window_column(asked, contributions(view, spec, each, held, source, unit), each).alias(f"{spec.prefix}{each.name}")
-            for each in spec.aggregates
-        ]
-
     def _rows(self, name: str) -> pl.LazyFrame:
-        return read_snapshot(self.store, self.snapshot, name)
+        return read_snapshot(self.store, self.snapshot, name, trainable=True)
 
-    def _source(self, name: str, view: View | None = None) -> "SourceSpec":
-        version = self.snapshot.versions.get(name)
-        if version is None:
-            where = (view or self.declared).where
-            raise UnknownFeature(what="ingested source", name=name, near=nearest(name, self.snapshot.versions), where=where)
-        return version.spec
+    def _source(self, name: str) -> "SourceSpec":
+        return source_in(self.snapshot, name, self.declared.where)
 
     def _bound(self) -> int:
         return self.snapshot.as_of_us - self.declared.label.spec().matures_us
@@ -282,8 +262,6 @@ def _key_name(source: "SourceSpec") -> str:
 
 
 def _note_frame(frame: TrainingFrame) -> None:
-    import msgspec
-
     record = noted.get()
     if record is not None:
         record("features.frame_read", {"rows": len(frame), "store": "offline", **msgspec.to_builtins(frame.facts)})

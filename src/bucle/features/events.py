@@ -54,3 +54,17 @@ class FeatureRulesRecorded(Event, kind="features.rules_recorded", version=1):
     commit: str | None
     because_run: str | None
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRead(Event, kind="features.frame_read", version=1):
+    """Somebody joined features or made a training frame outside of a run, to look at the data (K-13).
+
+    `what` is the training set, or "join"; `versions` are those of the sources, `store` the store that was read.
+    """
+
+    what: str
+    rows: int
+    as_of: datetime
+    versions: dict[str, str]
+    store: str

@@ -7,9 +7,10 @@ import polars as pl
 
 from bucle.artifacts import ArtifactStore
 from bucle.data import SourceSpec, read_snapshot
-from bucle.features.extracts import Extract, ExtractedRow, ExtractedValue, ExtractRequest, ViewExtract, WantedView
+from bucle.features.exchange import Extract, ExtractedRow, ExtractedValue, ExtractRequest, ViewExtract, WantedView
 from bucle.features.instants import to_integers
 from bucle.features.keys import encode_key
+from bucle.features.offline import window_rows
 from bucle.features.online import NEVER
 from bucle.features.online.windows import column_group, window_margin
 from bucle.features.rows import CREATED, EVENT, VISIBLE, ViewRows, contributions, view_key, view_rows
@@ -84,11 +85,7 @@ def _news(made: ViewRows, wanted: WantedView, as_of_us: int) -> pl.DataFrame:
 def _window_view(
     store: ArtifactStore, request: ExtractRequest, view: AggregateView, spec: ViewSpec, source: SourceSpec, wanted: WantedView
 ) -> ViewExtract:
-    rows = read_snapshot(store, request.snapshot, spec.source)
-    available = rows.collect_schema().names()
-    needed = {spec.at, source.timestamp, source.created, *spec.keys, *(each.column for each in spec.aggregates)}
-    needed |= {source.known_at.get(each.column) for each in spec.aggregates}
-    held = rows.select(name for name in available if name in needed).collect()
+    held = window_rows(store, request.snapshot, spec, source)
     values: list[ExtractedValue] = []
     for group, feature in {column_group(each): each for each in spec.aggregates}.items():
         parts = contributions(view, spec, feature, held, source)

@@ -115,24 +115,50 @@ class TrainingFrame:
         """Return the rows with start <= time < end (datetimes)."""
         return replace(self, table=self.table.filter((pl.col(TIME) >= start) & (pl.col(TIME) < end)))
 
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """Return the rows as Parquet and everything else as JSON; equal frames give equal bytes."""
+        header = _Header(_FORMAT, self.label, self.key, self.time, self.seed, self.columns, self.facts)
+        return _parquet(self.table), msgspec.json.encode(header, order="sorted")
+
+    @classmethod
+    def from_bytes(cls, table: bytes, header: bytes, path: object = "memory") -> "TrainingFrame":
+        """Read what `to_bytes` returned. Raises `features/bad-frame-file`."""
+        from io import BytesIO
+
+        try:
+            facts = msgspec.json.decode(header, type=_Header)
+            rows = pl.read_parquet(BytesIO(table))
+        except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
+            raise BadFrameFile(path=path, reason=str(error).split("\n")[0]) from error
+        if facts.format > _FORMAT:
+            raise BadFrameFile(path=path, reason=f"its format {facts.format} is newer than {_FORMAT}")
+        return cls(rows, facts.columns, facts.label, facts.key, facts.time, facts.seed, facts.facts)
+
+    def pack(self) -> bytes:
+        """Return the frame as one block of bytes, to be sent or kept."""
+        table, header = self.to_bytes()
+        return len(header).to_bytes(8, "big") + header + table
+
+    @classmethod
+    def unpack(cls, content: bytes) -> "TrainingFrame":
+        """Read what `pack` returned. Raises `features/bad-frame-file`."""
+        end = 8 + int.from_bytes(content[:8], "big")
+        return cls.from_bytes(content[end:], content[8:end])
+
     def save(self, folder: Path) -> None:
         """Write the frame as Parquet and JSON; equal frames give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        header = _Header(_FORMAT, self.label, self.key, self.time, self.seed, self.columns, self.facts)
-        (folder / _TABLE).write_bytes(_parquet(self.table))
-        (folder / _FACTS).write_bytes(msgspec.json.encode(header, order="sorted"))
+        for name, content in zip((_TABLE, _FACTS), self.to_bytes(), strict=True):
+            (folder / name).write_bytes(content)
 
     @classmethod
     def load(cls, folder: Path) -> "TrainingFrame":
         """Read what `save` wrote. Raises `features/bad-frame-file`."""
         try:
-            header = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Header)
-            table = pl.read_parquet(folder / _TABLE)
-        except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
-            raise BadFrameFile(path=folder, reason=str(error).split("\n")[0]) from error
-        if header.format > _FORMAT:
-            raise BadFrameFile(path=folder, reason=f"its format {header.format} is newer than {_FORMAT}")
-        return cls(table, header.columns, header.label, header.key, header.time, header.seed, header.facts)
+            table, header = ((folder / name).read_bytes() for name in (_TABLE, _FACTS))
+        except OSError as error:
+            raise BadFrameFile(path=folder, reason=error.strerror or "no such file") from error
+        return cls.from_bytes(table, header, folder)
 
     def __repr__(self) -> str:
         return f"TrainingFrame({len(self)} rows, {len(self.columns)} columns, label {self.label!r})"

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from bucle.data import Snapshot, SnapshotVersion, commit_reason, get_version, take_snapshot
 from bucle.errors import BucleError, RemoteError
 from bucle.features.events import FeaturesMaterialized, MaterializationFailed
-from bucle.features.extracts import Extract, ExtractedRow, ExtractedValue, ExtractRequest, WantedView
+from bucle.features.exchange import Extract, ExtractedRow, ExtractedValue, ExtractRequest, WantedView
 from bucle.features.online import OnlineRow, SQLiteOnlineStore, WindowState, merge_window
 from bucle.features.online.reading import stored_name, view_id
 from bucle.features.online.windows import Value, window_margin

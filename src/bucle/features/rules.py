@@ -1,12 +1,13 @@
-"""The rules of features as evidence: which view and which training set had which rules at which commit (K-7, K-F1)."""
+"""Evidence of the feature store: which rules views and training sets had at which commit (K-7, K-F1), who read them (K-13)."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from bucle.features import store
-from bucle.features.events import FeatureRulesRecorded
+from bucle.features.events import FeatureRulesRecorded, FrameRead
 from bucle.features.training import TrainingSetSpec
 from bucle.features.views import ViewSpec
 from bucle.ledger import Transaction, because, current_context
@@ -33,6 +34,11 @@ def record_rules(
         if seq is not None:
             seqs.append(seq)
     return seqs
+
+
+def record_read(transaction: Transaction, what: str, rows: int, as_of: datetime, versions: dict[str, str]) -> int:
+    """Record that somebody read features offline, outside of a run (K-13); return the event's seq."""
+    return transaction.emit(FrameRead(what, rows, as_of, versions, "offline"), what)
 
 
 def _digest(record: "DefinitionRecord") -> str | None:

@@ -1,4 +1,4 @@
-"""What the holder of a home and the child that runs a project's views say to each other when views are materialized."""
+"""What the holder of a home and the child that runs a project's views say to each other: materialize, join, make a frame."""
 
 import msgspec
 
@@ -56,3 +56,37 @@ class Extract(msgspec.Struct, frozen=True):
     """The answer to an `ExtractRequest`."""
 
     views: tuple[ViewExtract, ...]
+
+
+class JoinRequest(msgspec.Struct, frozen=True):
+    """Asks a child to join views to the rows of a Parquet artifact, as of the moments in its column `timestamp`."""
+
+    snapshot: Snapshot
+    views: tuple[str, ...]
+    rows: str
+    timestamp: str
+
+
+class JoinAnswer(msgspec.Struct, frozen=True):
+    """The joined rows as a Parquet artifact."""
+
+    artifact: str
+    rows: int
+    features: tuple[str, ...]
+
+
+class FrameRequest(msgspec.Struct, frozen=True):
+    """Asks a child for a frame of a training set; instants as ISO 8601."""
+
+    snapshot: Snapshot
+    training_set: str
+    start: str | None = None
+    end: str | None = None
+    seed: int = 0
+
+
+class FrameAnswer(msgspec.Struct, frozen=True):
+    """A packed frame as an artifact (`TrainingFrame.unpack`)."""
+
+    artifact: str
+    rows: int
