@@ -7,6 +7,7 @@ from bucle.version import __version__
 if TYPE_CHECKING:
     from bucle.client import Client as Client
     from bucle.client import connect as connect
+    from bucle.client import start_run as start_run
     from bucle.data import source as source
     from bucle.features import Entity as Entity
     from bucle.features import Label as Label
@@ -50,6 +51,7 @@ _PUBLIC = {
     "pipeline": "pipelines",
     "setting": "tracking",
     "source": "data",
+    "start_run": "client",
     "step": "pipelines",
 }
 """Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""

@@ -50,12 +50,10 @@ class LedgerSink:
         with self.ledger.write() as tx:
             finish_run(tx, run_id, status, error=error)
 
-    def put_bytes(self, data: bytes, /) -> str:
+    def keep(self, run_id: str, content: bytes | Path) -> str:
+        data = content.read_bytes() if isinstance(content, Path) else content
         self.kept[content_id(data)] = data
         return content_id(data)
-
-    def put_file(self, path: Path, /) -> str:
-        return self.put_bytes(path.read_bytes())
 
 
 @pytest.fixture
@@ -112,8 +110,17 @@ def test_a_batch_whose_answer_is_lost_is_recorded_once_and_what_follows_too(ledg
             with pytest.raises(ConnectionResetError):
                 run.flush()
         log_metric("loss", 0.5, 2)
+        sink.lose_answers = 1  # that of the last batch: the end of the block sends it again
     with ledger.read() as reader:
         assert [point.number for point in run_metrics(reader, run.id, "loss")] == [1.0, 0.5]
+
+
+def test_a_flood_of_points_goes_out_in_batches(ledger: Ledger, sink: LedgerSink) -> None:
+    with active_run(sink, "try") as run:
+        for step in range(25_000):
+            run.log_metric("loss", 1.0, step)
+    with ledger.read() as reader:
+        assert len(run_metrics(reader, run.id, "loss")) == 25_000
 
 
 def test_a_refused_batch_is_said_at_the_end(sink: LedgerSink, ledger: Ledger) -> None:

@@ -3,9 +3,11 @@
 from bucle.client.connection import Client, connect
 from bucle.client.errors import ConnectionLost, NeedsServer, NoProject, NotBucle, Unreachable
 from bucle.client.homes import default_home, project_name, project_root
+from bucle.client.scripts import ClientSink, start_run
 
 __all__ = [
     "Client",
+    "ClientSink",
     "ConnectionLost",
     "NeedsServer",
     "NoProject",
@@ -15,4 +17,5 @@ __all__ = [
     "default_home",
     "project_name",
     "project_root",
+    "start_run",
 ]

@@ -35,7 +35,7 @@ from bucle.tracking.runs import (
     run_state,
     use_data,
 )
-from bucle.tracking.scripts import ActiveRun, RunSink, active_run, end_silent_runs
+from bucle.tracking.scripts import ActiveRun, RunSink, active_run, end_silent_runs, note_upload, record_script
 
 __all__ = [
     "FACTS",
@@ -77,7 +77,9 @@ __all__ = [
     "log_metric",
     "log_param",
     "metric_point",
+    "note_upload",
     "record",
+    "record_script",
     "reopen_run",
     "run_from_hex",
     "run_hex",

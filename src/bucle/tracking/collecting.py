@@ -100,10 +100,11 @@ class Collector:
         """Whether anything was gathered since `take`."""
         return bool(self._log)
 
-    def take(self) -> RunLog:
-        """Return what was gathered since the last call and begin a new log."""
+    def take(self, points: int = 20_000) -> RunLog:
+        """Return what was gathered since the last call, no more than so many points of metrics, and begin a new log."""
         with self._lock:
-            taken, self._log = self._log, RunLog()
+            taken, self._log = self._log, RunLog(metrics=self._log.metrics[points:])
+            taken.metrics = taken.metrics[:points]
             return taken
 
 

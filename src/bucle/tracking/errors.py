@@ -57,3 +57,10 @@ class NoArtifactStore(BucleError, code="tracking/no-artifact-store", status=409)
 
     message = "The artifact {name!r} cannot be kept: this run has no artifact store."
     next = "Log artifacts inside a step or inside `bucle.start_run()`."
+
+
+class NotSent(BucleError, code="tracking/artifact-not-sent", status=409):
+    """A script logged an artifact that it had not sent for this run."""
+
+    message = "The artifact {id} was not sent for the run {run}."
+    next = "Send its bytes to the run's `artifacts` first."

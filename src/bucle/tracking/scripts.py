@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bucle.errors import BucleError, RemoteError
-from bucle.ledger import Ledger, within
+from bucle.ledger import Ledger, Transaction, within
 from bucle.tracking import store
 from bucle.tracking.collecting import Collector, gathering
+from bucle.tracking.errors import NotSent, UnknownRun
 from bucle.tracking.logs import RunLog, now_us
-from bucle.tracking.runs import RunStart, RunStatus, finish_run
+from bucle.tracking.runs import RunStart, RunStatus, finish_run, record
 
 FLUSH_SECONDS = 2.0
 HEARTBEAT_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0
 SILENT = timedelta(minutes=10)
 """A script that was not heard of for so long is over: its process died."""
 
@@ -32,16 +34,30 @@ class RunSink(Protocol):
         """Begin a run and return its id."""
 
     def record(self, run_id: str, log: RunLog) -> None:
-        """Write a numbered batch of what was logged; an empty one says that the script is alive."""
+        """Write a numbered batch of what was logged; an empty one says that the script is alive.
+
+        Raises ConnectionError when it did not arrive, or may not have: then the same batch is sent again.
+        """
 
     def finish(self, run_id: str, status: RunStatus, error: str | None) -> None:
         """End the run."""
 
+    def keep(self, run_id: str, content: bytes | Path) -> str:
+        """Keep bytes or a file as an artifact of the run and return its content id."""
+
+
+class _Keeper:
+    """Keeps artifacts of one run through a sink."""
+
+    def __init__(self, sink: RunSink, run_id: str) -> None:
+        self._sink = sink
+        self._run_id = run_id
+
     def put_bytes(self, data: bytes, /) -> str:
-        """Keep an artifact and return its content id."""
+        return self._sink.keep(self._run_id, data)
 
     def put_file(self, path: Path, /) -> str:
-        """Keep a file as an artifact and return its content id."""
+        return self._sink.keep(self._run_id, path)
 
 
 class ActiveRun:
@@ -50,7 +66,7 @@ class ActiveRun:
     def __init__(self, sink: RunSink, start: RunStart) -> None:
         self.id = sink.begin(start)
         self.name = start.name
-        self.collector = Collector(RunLog(), artifacts=sink)
+        self.collector = Collector(RunLog(), artifacts=_Keeper(sink, self.id))
         self._sink = sink
         self._batches = 0
         self._pending: RunLog | None = None  # sent with its number until it is acknowledged
@@ -78,23 +94,36 @@ class ActiveRun:
         self.collector.tag(name, value)
 
     def flush(self) -> None:
-        """Deliver what was logged so far."""
+        """Deliver what was logged so far. Raises ConnectionError when nobody is there; nothing is lost by it."""
         with self._turn:
             self._flush()
-            if self._pending is None and self.collector.waiting:
+            while self._pending is None and self.collector.waiting:
                 self._flush()
 
     def finish(self, status: RunStatus, error: str | None = None) -> None:
-        """Deliver the rest and end the run. Raises the error of a batch that was refused on the way."""
+        """Deliver the rest and end the run, waiting half a minute for a server that is gone.
+
+        Raises the error of a batch that was refused on the way.
+        """
         self._stop.set()
         self._thread.join()
         try:
-            self.flush()
+            self._patiently(self.flush)
         except (BucleError, RemoteError) as refused:
             self._refused = self._refused or refused
-        self._sink.finish(self.id, status, error)
+        self._patiently(lambda: self._sink.finish(self.id, status, error))
         if self._refused is not None and status == "succeeded":
             raise self._refused
+
+    def _patiently(self, send: Callable[[], None]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return send()
+            except ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def _flush(self) -> None:
         if self._pending is None:
@@ -118,7 +147,7 @@ class ActiveRun:
             except (BucleError, RemoteError) as refused:
                 _log.warning("run %s: a batch was refused: %s", self.id, refused)
                 self._refused = self._refused or refused
-            except OSError:
+            except ConnectionError:
                 _log.warning("run %s: a batch could not be delivered; it will be tried again", self.id, exc_info=True)
 
 
@@ -148,6 +177,25 @@ def active_run(sink: RunSink, name: str, *, params: dict[str, Any] | None = None
         run.finish("succeeded")
     finally:
         _active.reset(token)
+
+
+def note_upload(tx: Transaction, run_id: str, artifact: str) -> None:
+    """Note that a script sent an artifact for its run, so that it may log it. Raises `tracking/unknown-run`."""
+    if store.select_run(tx, run_id) is None:
+        raise UnknownRun(id=run_id)
+    store.insert_upload(tx, run_id, artifact)
+
+
+def record_script(tx: Transaction, run_id: str, log: RunLog) -> bool:
+    """As `record`, for what came from a script: the artifacts must be those that it sent for this run.
+
+    Otherwise whoever knows the content id of another project's artifact could read it. Raises `tracking/artifact-not-sent`.
+    """
+    sent = store.uploads(tx, run_id) if log.artifacts else set()
+    for artifact in log.artifacts:
+        if artifact.id not in sent:
+            raise NotSent(id=artifact.id[:80], run=run_id)
+    return record(tx, run_id, log)
 
 
 def end_silent_runs(ledger: Ledger, silent: timedelta = SILENT) -> list[str]:

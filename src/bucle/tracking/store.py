@@ -202,3 +202,13 @@ def evaluated(reader: Reader | Transaction, run_id: str) -> bool:
 def silent_scripts(reader: Reader, since_us: int) -> list[tuple[str, Scope]]:
     """Return the scripts that run and were not heard of since then, with their scopes."""
     return [(row["id"], Scope(row["project"], row["environment"])) for row in reader.rows(SILENT, (since_us,))]
+
+
+def insert_upload(tx: Transaction, run_id: str, artifact: str) -> None:
+    """Note that a script sent an artifact for its run."""
+    tx.execute("INSERT INTO run_upload (run, artifact) VALUES (?, ?) ON CONFLICT DO NOTHING", (run_id, artifact))
+
+
+def uploads(reader: Reader | Transaction, run_id: str) -> set[str]:
+    """Return the artifacts that a script sent for its run."""
+    return {str(row["artifact"]) for row in reader.rows("SELECT artifact FROM run_upload WHERE run = ?", (run_id,))}

@@ -101,3 +101,9 @@ CREATE TABLE run_setting (
   value TEXT NOT NULL,
   PRIMARY KEY (run, name, value)
 );
+
+CREATE TABLE run_upload (
+  run TEXT NOT NULL,
+  artifact TEXT NOT NULL,
+  PRIMARY KEY (run, artifact)
+);
