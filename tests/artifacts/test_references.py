@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def test_what_was_put_lately_has_its_time_of_grace(home: Home) -> None:
     assert collect_garbage(home, grace=3600).removed == 0
     age(store, 7200)
     assert collect_garbage(home, grace=3600).removed == 1
+
+
+def test_what_was_put_again_since_it_was_listed_is_not_removed(home: Home) -> None:
+    store = ArtifactStore(home.folder("artifacts"))
+    id = store.put_bytes(b"again")
+    age(store, 7200)
+    moment = time.time() - 3600
+    store.put_bytes(b"again")
+    assert store.remove_older(id, moment) is None
+    assert store.exists(id)
+    age(store, 7200)
+    assert store.remove_older(id, moment) == len(b"again")
 
 
 def test_a_released_reference_lets_go(home: Home) -> None:

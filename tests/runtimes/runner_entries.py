@@ -102,5 +102,7 @@ def fill_memory(payload: Text, child: Any) -> Text:
 
 
 def spin(payload: Text, child: Any) -> Text:
+    """Say that it begins, then never come back."""
+    child.ask(b"")
     while True:
         pass
