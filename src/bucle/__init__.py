@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bucle.features import TrainingSet as TrainingSet
     from bucle.features import aggregates as aggregates
     from bucle.features import features as features
+    from bucle.pipelines import evaluate as evaluate
     from bucle.pipelines import on_degradation as on_degradation
     from bucle.pipelines import on_drift as on_drift
     from bucle.pipelines import on_new_data as on_new_data
@@ -40,6 +41,7 @@ _PUBLIC = {
     "TrainingSet": "features",
     "aggregates": "features",
     "connect": "client",
+    "evaluate": "pipelines",
     "features": "features",
     "log_artifact": "tracking",
     "log_metric": "tracking",

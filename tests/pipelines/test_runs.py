@@ -404,9 +404,9 @@ def test_a_late_result_of_an_attempt_that_was_given_up_is_thrown_away(place: Pla
     usage = Usage(1, "elsewhere", 0.0, 0.0, 0.0)
     output = ValueRef("json", place.store.put_bytes(b"777"))
     for attempt in (0, 2):
-        coordinator.deliver(Result(started[0].data["step"], attempt, usage, output))
+        coordinator.deliver(Result(started[0].subject, attempt, usage, output))
     run = place.runs.wait(run_id, 60)
-    coordinator.deliver(Result(started[0].data["step"], 1, usage, output))
+    coordinator.deliver(Result(started[0].subject, 1, usage, output))
     assert place.value(place.steps(run)["total#1"].output) == 3
     finished = place.home.ledger.events(EventFilter(kinds=("pipelines.step_finished",)))
     assert "elsewhere" not in {event.data["node"] for event in finished}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.codecs import ValueRef
     from bucle.pipelines.declared import Pipeline, PipelineSpec, pipeline
     from bucle.pipelines.errors import StepFailed, UnknownRun
+    from bucle.pipelines.evaluation import evaluate
     from bucle.pipelines.events import RunFailed, RunFinished, RunResumed, RunStarted, StepFinished, StepStarted
     from bucle.pipelines.executing import execute
     from bucle.pipelines.handles import Handle
@@ -54,6 +55,7 @@ _FACE = {
     "ValueRef": "codecs",
     "WorkOrder": "orders",
     "check_pipeline": "lint",
+    "evaluate": "evaluation",
     "execute": "executing",
     "get_pipeline_run": "runs",
     "list_attempts": "runs",
@@ -90,6 +92,7 @@ __all__ = [
     "ValueRef",
     "WorkOrder",
     "check_pipeline",
+    "evaluate",
     "execute",
     "get_pipeline_run",
     "list_attempts",

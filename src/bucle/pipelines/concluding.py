@@ -4,13 +4,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bucle.ledger import Ledger, Transaction
+from bucle.artifacts import ArtifactStore
+from bucle.ledger import Transaction, because
 from bucle.pipelines import store
+from bucle.pipelines.evaluation import Registered
 from bucle.pipelines.events import RunFailed, RunFinished
 from bucle.pipelines.journal import now_us
 from bucle.pipelines.orders import Failure
 from bucle.pipelines.runs import PipelineRun
-from bucle.tracking import RunStatus, finish_run
+from bucle.registry import (
+    Judgement,
+    ModelVersion,
+    VersionDraft,
+    list_versions,
+    read_evaluation,
+    read_package,
+    register_version,
+)
+from bucle.tracking import RunLog, RunStatus, finish_run, metric_point, record
 
 if TYPE_CHECKING:
     from bucle.pipelines.coordinator import Coordinator
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
 _STATUS: dict[str, RunStatus] = {"done": "succeeded", "failed": "failed", "cancelled": "cancelled"}
 
 
-def finish(ledger: Ledger, coordinator: "Coordinator") -> None:
+def finish(artifacts: ArtifactStore, coordinator: "Coordinator") -> None:
     """End a run whose pipeline returned and whose steps are all committed."""
     conclusion, run = coordinator.conclusion, coordinator.run
     if conclusion is None or conclusion.finish is None:
@@ -27,10 +38,48 @@ def finish(ledger: Ledger, coordinator: "Coordinator") -> None:
     refs = coordinator.resolve(conclusion.finish)
     output = msgspec.json.encode({"tree": conclusion.finish.output, "inputs": refs}).decode()
     with coordinator.journal.writing() as tx:
+        version, metrics = _registered(tx, artifacts, coordinator)
+        if metrics:
+            record(tx, run.id, RunLog(metrics=[metric_point(name, value) for name, value in metrics.items()]))
         seconds = (now_us() - _started_us(tx, run.id)) / 1e6
-        event = RunFinished(run.pipeline, steps, hits, round(seconds, 3), None, {})
-        seq = tx.emit(event, run.id)
-        _end(tx, run, "done", output, None, None, seq)
+        event = RunFinished(run.pipeline, steps, hits, round(seconds, 3), version.id if version else None, metrics)
+        with because(version.event if version else None):
+            seq = tx.emit(event, run.id)
+        _end(tx, run, "done", output, None, version.id if version else None, seq)
+
+
+def _registered(
+    tx: Transaction, artifacts: ArtifactStore, coordinator: "Coordinator"
+) -> tuple[ModelVersion | None, dict[str, float]]:
+    """Register the model version of a pipeline that makes one; the same evidence again is the version that there is."""
+    finished = coordinator.conclusion.finish if coordinator.conclusion else None
+    if finished is None or finished.registration is None:
+        return None, {}
+    run, registration = coordinator.run, finished.registration
+    made = artifacts.get_json(coordinator.output_of(registration.gates).artifact, Registered)
+    evaluation = read_evaluation(artifacts, made.evaluation)
+    draft = VersionDraft(
+        model=registration.model,
+        package=read_package(artifacts, made.package),
+        run=run.id,
+        evaluation=evaluation,
+        gates=artifacts.get_json(made.judgement, Judgement).gates,
+        commit=run.request.commit,
+        lock=run.request.lock,
+        as_of_us=run.request.as_of_us,
+    )
+    with because(coordinator.journal.finished_event(registration.gates)):
+        version = _same_again(tx, run, draft) or register_version(tx, draft)
+    return version, evaluation.metrics
+
+
+def _same_again(tx: Transaction, run: PipelineRun, draft: VersionDraft) -> ModelVersion | None:
+    newest = next(iter(list_versions(tx, run.scope.project, draft.model, limit=1)), None)
+    if newest is None or newest.evaluation is None or draft.evaluation is None:
+        return None
+    same = (newest.package.id, newest.evaluation.id, newest.commit) == (draft.package.id, draft.evaluation.id, draft.commit)
+    verdicts = [(gate.name, gate.passed, gate.reason) for gate in newest.gates]
+    return newest if same and verdicts == [(gate.name, gate.passed, gate.reason) for gate in draft.gates] else None
 
 
 def fail(coordinator: "Coordinator", state: str, failure: Failure) -> None:

@@ -36,6 +36,7 @@ from bucle.pipelines.protocol import (
     Refused,
     Run,
     StepDone,
+    StepOutput,
     Values,
 )
 from bucle.pipelines.runs import PipelineRun, StepState
@@ -426,6 +427,10 @@ class Coordinator:
         if committed is None:
             raise RuntimeError(f"{given.call} has no output")
         return committed.output if given.item is None else committed.output.parts[given.item]
+
+    def output_of(self, call: str) -> ValueRef:
+        """Return the output of a committed step."""
+        return self._value(StepOutput(call))
 
     def resolve(self, finish: Finish) -> dict[str, ValueRef]:
         """Return the values that the pipeline's own output is made of."""

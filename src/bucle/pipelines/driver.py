@@ -1,16 +1,20 @@
 """The driver: runs a pipeline function, in a child process or where a script calls it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from bucle.errors import BucleError, RemoteError
+from bucle.pipelines.codecs import own_modules
 from bucle.pipelines.declared import Pipeline
 from bucle.pipelines.engines.worker import workplace
+from bucle.pipelines.evaluation import register
 from bucle.pipelines.lint import check_pipeline
 from bucle.pipelines.orders import Failure
 from bucle.pipelines.sessions import Session, Stopped, session_of
+from bucle.pipelines.splitting import planning_splits
 from bucle.runtimes import Child
 
 
@@ -43,14 +47,24 @@ def drive(session: Session, pipeline: Pipeline, parameters: Mapping[str, Any]) -
     """Check the pipeline, run its function, and say what it returned."""
     check_pipeline(pipeline)
     try:
-        with session_of(session):
+        with session_of(session), planning_splits(session), _with_own_modules(session):
             output = pipeline.function(**parameters)
-        session.finish(output, None)
+            registration = register(session, pipeline, output) if pipeline.model else None
+        session.finish(output, registration)
     except Stopped as stop:
         return Driven("stopped", Failure(stop.refused.code, stop.refused.text, stop.refused.where, stop.refused.next))
     except RemoteError as error:
         return Driven("failed", Failure(error.code, error.text, error.where, error.next_step))
     return Driven("done")
+
+
+@contextmanager
+def _with_own_modules(session: Session) -> Iterator[None]:
+    token = own_modules.set(session.place.own_modules())
+    try:
+        yield
+    finally:
+        own_modules.reset(token)
 
 
 def failure_of(error: BaseException, where: str | None) -> Failure:

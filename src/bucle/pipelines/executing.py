@@ -20,11 +20,11 @@ import msgspec
 
 from bucle.artifacts import ArtifactStore
 from bucle.errors import BucleError
-from bucle.pipelines.codecs import NotPlain, decode_tree, decode_value, encode_value, named
+from bucle.pipelines.codecs import NotPlain, decode_tree, decode_value, encode_value, named, own_modules
 from bucle.pipelines.errors import StepFailed, StepNotImportable, UnsupportedValue
 from bucle.pipelines.orders import Failure, Result, Usage, WorkOrder
 from bucle.pipelines.sessions import session_of
-from bucle.project import Definitions, describe_exception, user_line
+from bucle.project import Definitions, describe_exception, load_project_file, user_line
 from bucle.tracking import RunLog, collecting
 
 
@@ -42,6 +42,13 @@ class Workplace:
     definitions: Callable[[], Definitions] = field(default=lambda: Definitions([]))
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Steps that cannot be imported by name, for a driver that is a notebook or a script."""
+
+    def own_modules(self) -> tuple[str, ...]:
+        """Return the project's own packages, whose classes a model may be made of."""
+        try:
+            return (load_project_file(self.root).definitions,)
+        except BucleError:
+            return ()
 
     def execute_after(self, order: WorkOrder, delay: float) -> Result:
         """Wait, then execute."""
@@ -71,6 +78,7 @@ def current_work() -> Work:
 def execute(order: WorkOrder, place: Workplace) -> Result:
     """Run one attempt at a step: inputs by reference in, output by reference out. Never raises for the step's own errors."""
     log, clock = RunLog(), _Meter()
+    own = own_modules.set(place.own_modules())
     try:
         function = _function(order, place)
         arguments = _arguments(order, place)
@@ -86,6 +94,8 @@ def execute(order: WorkOrder, place: Workplace) -> Result:
         return Result(order.step, order.attempt, clock.stop(), failure=failure, log=log)
     except (Exception, SystemExit) as error:
         return Result(order.step, order.attempt, clock.stop(), failure=_failure(error, order, place), log=log)
+    finally:
+        own_modules.reset(own)
     return Result(order.step, order.attempt, clock.stop(), output, log=log)
 
 

@@ -73,6 +73,11 @@ class Journal:
         with self.writing() as tx:
             self._plan(tx, step)
 
+    def finished_event(self, call: str) -> int | None:
+        """Return the seq of the event that committed a step."""
+        with self._ledger.read() as reader:
+            return store.number(reader, "SELECT event FROM step WHERE run = ? AND call = ?", self._run.id, call) or None
+
     def skipped(self, step: "Planned") -> None:
         """Enter a step that cannot run, since one before it has failed."""
         with self.writing() as tx:
@@ -85,7 +90,9 @@ class Journal:
         with self.writing() as tx:
             self._plan(tx, step)
             made, used = contents(hit.output), _artifacts(inputs.values())
-            event = StepFinished(run.id, step.id, step.call, 0, True, [], run.request.runtime, "", 0, 0.0, 0.0, 0.0, used, made)
+            event = StepFinished(
+                run.id, _name(step), step.call, 0, True, [], run.request.runtime, "", 0, 0.0, 0.0, 0.0, used, made
+            )
             seq = tx.emit(event, step.id)
             tx.execute(
                 store.COMMIT_STEP,
@@ -107,7 +114,7 @@ class Journal:
             tx.execute(store.INSERT_ATTEMPT, (step.id, order.attempt, self._run.epoch, moment + LEASE_US, moment, log))
             if elsewhere:
                 inputs = _artifacts(order.inputs.values())
-                tx.emit(StepStarted(self._run.id, step.id, step.call, order.attempt, inputs), step.id)
+                tx.emit(StepStarted(self._run.id, _name(step), step.call, order.attempt, inputs), step.id)
 
     def started_at(self, step: str) -> float:
         """When the running attempt of a step began, on `time.monotonic`."""
@@ -135,7 +142,7 @@ class Journal:
                 return
             log = str(self._log_of(order))
             where = failure.where if failure else None
-            event = AttemptFailed(self._run.id, step.id, step.call, order.attempt, state, reason, where, log, retried)
+            event = AttemptFailed(self._run.id, _name(step), step.call, order.attempt, state, reason, where, log, retried)
             seq = tx.emit(event, step.id)
             if not retried:
                 tx.execute(store.FAIL_STEP, ("failed", _json(failure) if failure else None, now_us(), seq, step.id))
@@ -153,7 +160,7 @@ class Journal:
             made, used = contents(output), _artifacts(order.inputs.values())
             miss = self._miss(tx, step.id)
             event = StepFinished(
-                run.id, step.id, step.call, order.attempt, False, miss, run.request.runtime, usage.node, usage.pid,
+                run.id, _name(step), step.call, order.attempt, False, miss, run.request.runtime, usage.node, usage.pid,
                 usage.seconds, usage.cpu_seconds, usage.peak_mb, used, made,
             )  # fmt: skip
             seq = tx.emit(event, step.id)
@@ -262,6 +269,10 @@ def _shown(step: "Planned") -> dict[str, Any]:
 
 def _scalar(value: object) -> bool:
     return value is not None and isinstance(value, str | int | float | bool) and len(str(value)) < 500
+
+
+def _name(step: "Planned") -> str:
+    return step.call.rpartition("#")[0].rpartition("/")[2]
 
 
 def _json(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bucle.artifacts import ArtifactStore, refer
+from bucle.data import ingest, take_snapshot
 from bucle.ledger import Home, Scope, Transaction, content_id, current_context, from_us, new_id, to_us, within
 from bucle.pipelines import store
 from bucle.pipelines.declared import PipelineSpec, bind_parameters
@@ -15,8 +16,8 @@ from bucle.pipelines.errors import UnknownEngine
 from bucle.pipelines.events import RunStarted
 from bucle.pipelines.journal import LEASE_US, now_us
 from bucle.pipelines.runs import PipelineRun, RunRequest, as_run
-from bucle.project import load_project_file
-from bucle.runtimes import Code
+from bucle.project import DEV, load_project_file
+from bucle.runtimes import Code, RunnerPool
 from bucle.tracking import DataUse, RunStart, begin_run
 
 ENGINES = ("inline", "processes")
@@ -33,6 +34,7 @@ class Firing:
 def prepare(
     home: Home,
     artifacts: ArtifactStore,
+    runners: RunnerPool,
     code: Code,
     scope: Scope,
     spec: PipelineSpec,
@@ -54,7 +56,7 @@ def prepare(
     bound = bind_parameters(spec, parameters, where)
     environment = load_project_file(code.checkout.root).environment(scope.environment)
     moment = to_us(as_of) if as_of else home.ledger.clock.now_us()
-    snapshot, versions = _snapshot(home, artifacts, code, scope, as_of)
+    snapshot, versions = _snapshot(home, artifacts, runners, code, scope, as_of)
     return RunRequest(
         pipeline=spec.name,
         parameters=bound,
@@ -146,7 +148,14 @@ def _claim(tx: Transaction, scope: Scope, pipeline: str, firing: Firing, run_id:
 
 
 def _snapshot(
-    home: Home, artifacts: ArtifactStore, code: Code, scope: Scope, as_of: datetime | None
+    home: Home, artifacts: ArtifactStore, runners: RunnerPool, code: Code, scope: Scope, as_of: datetime | None
 ) -> tuple[str | None, dict[str, str]]:
-    """Fix which data the run sees: versions of all sources, as of one moment."""
-    return None, {}
+    """Fix which data the run sees: versions of all sources, as of one moment. In `dev` changed files are taken in first."""
+    sources = code.description.of("source")
+    if not sources:
+        return None, {}
+    if scope.environment == DEV:
+        for each in sources:
+            ingest(home, artifacts, runners, code, scope, each.name)
+    snapshot = take_snapshot(home, code, scope, as_of)
+    return artifacts.put_json(snapshot), snapshot.ids()

@@ -58,11 +58,9 @@ class FindProduction(msgspec.Struct, frozen=True, tag="production"):
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """The calls whose outputs make the model version that a pipeline registers."""
+    """The model that a pipeline makes, and the call whose output names what its version is made of."""
 
     model: str
-    package: str
-    evaluation: str
     gates: str
 
 

@@ -73,15 +73,20 @@ class Session:
         self._prefix: list[str] = []
         self._outputs: dict[str, ValueRef] = {}
         self._values: dict[tuple[str, int | None], object] = {}
+        self._plans: dict[str, PlanStep] = {}
+        self.evaluations: dict[str, tuple[Any, Any, tuple[str, ...]]] = {}
         self.returned: object = None
         self._decode = msgspec.json.Decoder(Answer).decode
 
-    def call(self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Handle:
-        """Plan a step (and run it, if the answer says so) and return its handle."""
+    def call(
+        self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any], code: Mapping[str, str] | None = None
+    ) -> Handle:
+        """Plan a step (and run it, if the answer says so) and return its handle; `code` is more of what it depends on."""
         where = ":".join(map(str, declared_here()))
         arguments = bind_arguments(step, args, kwargs, where)
         call = self._next_call(step.name)
-        plan = self._plan(step, call, arguments, where)
+        plan = self._plan(step, call, arguments, where, code or {})
+        self._plans[call] = plan
         self._settle(call, self.ask(plan, Done | Run | Queued))
         return Handle(self, call, arity_of(step.function))
 
@@ -131,6 +136,17 @@ class Session:
             raise TypeError(f"{type(question).__name__} was answered with {type(answer).__name__}")
         return answer
 
+    def given_to(self, value: object) -> list[Handle]:
+        """Return the handles that the step behind a handle was given."""
+        plan = self._plans.get(value.call) if isinstance(value, Handle) else None
+        inputs = plan.inputs.values() if plan else ()
+        return [Handle(self, each.call, None, each.item) for each in inputs if isinstance(each, StepOutput)]
+
+    def code_of(self, value: object) -> dict[str, str]:
+        """Return the code of the step behind a handle: what it made may carry classes whose code counts wherever it goes."""
+        plan = self._plans.get(value.call) if isinstance(value, Handle) else None
+        return dict(plan.parts.code) if plan else {}
+
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Let the calls within belong to a pipeline that this one calls."""
@@ -152,8 +168,9 @@ class Session:
         self._counts[path] = self._counts.get(path, 0) + 1
         return f"{path}#{self._counts[path]}"
 
-    def _plan(self, step: "Step", call: str, arguments: Mapping[str, Any], where: str) -> PlanStep:
+    def _plan(self, step: "Step", call: str, arguments: Mapping[str, Any], where: str, code: Mapping[str, str]) -> PlanStep:
         gathered = _Gathered.of(step.function)
+        gathered.code.update(code)
         trees = {
             name: self._tree(value, name, gathered, _Place(f"The argument {name!r}", step.name, where))
             for name, value in arguments.items()

@@ -26,6 +26,7 @@ from bucle.pipelines.orders import Failure, WorkOrder
 from bucle.pipelines.protocol import Production
 from bucle.pipelines.runs import PipelineRun, RunRequest, as_run, get_pipeline_run
 from bucle.project import LOCK_NAME, Checkout, ProjectDescription, working_tree
+from bucle.registry import production_version
 from bucle.runtimes import Code, Runner, RunnerDied, RunnerPool, current_runtime, load_code
 from bucle.tracking import reopen_run
 
@@ -81,7 +82,7 @@ class Runs:
         record = code.description.get("pipeline", pipeline)
         spec = msgspec.convert(record.spec, PipelineSpec)
         request = prepare(
-            self.home, self.artifacts, code, scope, spec, parameters or {},
+            self.home, self.artifacts, self.runners, code, scope, spec, parameters or {},
             engine=engine, seed=seed, as_of=as_of, where=record.where,
         )  # fmt: skip
         run = enter(self.home, scope, spec, request, firing or Firing())
@@ -95,7 +96,7 @@ class Runs:
     ) -> PipelineRun:
         """Begin a run that a script or a notebook drives itself; its questions come through `answer`."""
         request = prepare(
-            self.home, self.artifacts, code, scope, spec, parameters,
+            self.home, self.artifacts, self.runners, code, scope, spec, parameters,
             engine="inline", seed=seed, as_of=None, where=spec.target, remote=True,
         )  # fmt: skip
         run = enter(self.home, scope, spec, request, Firing())
@@ -278,7 +279,8 @@ class Runs:
                 taken = self._next_epoch(coordinator.run, spec, coordinator.run.request, error.text, lose_all=False)
                 coordinator.next_epoch(taken.epoch)
             except (BucleError, RemoteError) as error:
-                return Failure(error.code, str(error), error.where, error.next_step)
+                where = (error.where or "").removeprefix(f"{active.code.checkout.root}/") or None
+                return Failure(error.code, str(error), where, error.next_step)
 
     def _drive_once(self, active: _Active) -> Failure | None:
         run, code = active.coordinator.run, active.code
@@ -303,7 +305,7 @@ class Runs:
             elif failure is not None:
                 concluding.fail(coordinator, "failed", failure)
             else:
-                concluding.finish(self.home.ledger, coordinator)
+                concluding.finish(self.artifacts, coordinator)
         except (BucleError, RemoteError) as error:
             concluding.fail(coordinator, "failed", Failure(error.code, str(error), error.where, error.next_step))
         finally:
@@ -336,7 +338,9 @@ class Runs:
         return Checkout(root, run.scope.project, commit, run.request.dirty, root / LOCK_NAME, commit or "")
 
     def _production(self, run: PipelineRun, model: str) -> Production:
-        return Production(None, None)
+        with self.home.ledger.read() as reader:
+            found = production_version(reader, run.scope.project, model)
+        return Production(found.name, found.package.id) if found else Production(None, None)
 
     def _log_of(self, run: PipelineRun, order: WorkOrder) -> Path:
         if run.engine == "inline" and not order.options.isolated:

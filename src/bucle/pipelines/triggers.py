@@ -9,26 +9,26 @@ from bucle.pipelines.errors import BadTrigger
 from bucle.project import Definition, declared_here
 
 
-class OnSchedule(msgspec.Struct, frozen=True, tag="schedule"):
+class OnSchedule(msgspec.Struct, frozen=True, tag_field="kind", tag="schedule"):
     """Runs at the times of a cron expression, UTC, on the home's clock."""
 
     cron: str
 
 
-class OnNewData(msgspec.Struct, frozen=True, tag="new_data"):
+class OnNewData(msgspec.Struct, frozen=True, tag_field="kind", tag="new_data"):
     """Runs when at least `rows` rows of a source have arrived since the pipeline last began."""
 
     source: str
     rows: int
 
 
-class OnDegradation(msgspec.Struct, frozen=True, tag="degradation"):
+class OnDegradation(msgspec.Struct, frozen=True, tag_field="kind", tag="degradation"):
     """Runs when the excess loss on mature labels has passed the cost of a retraining, in units of the loss."""
 
     retrain_cost: float
 
 
-class OnDrift(msgspec.Struct, frozen=True, tag="drift"):
+class OnDrift(msgspec.Struct, frozen=True, tag_field="kind", tag="drift"):
     """Runs when the distribution of an input has changed (Google's level 1)."""
 
 

@@ -1,5 +1,6 @@
 """Values between steps: stored by content, by type, never by pickle."""
 
+from bucle.pipelines.codecs.models import own_modules
 from bucle.pipelines.codecs.protocol import Codec, ValueRef, contents, identity
 from bucle.pipelines.codecs.tree import NotPlain, decode_tree, encode_tree, name_of, named, tree_bytes
 from bucle.pipelines.codecs.values import FORMAT, decode_value, encode_value, is_heavy
@@ -18,5 +19,6 @@ __all__ = [
     "is_heavy",
     "name_of",
     "named",
+    "own_modules",
     "tree_bytes",
 ]
