@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bucle.features import TrainingSet as TrainingSet
     from bucle.features import aggregates as aggregates
     from bucle.features import features as features
+    from bucle.monitoring import Monitor as Monitor
     from bucle.pipelines import evaluate as evaluate
     from bucle.pipelines import on_degradation as on_degradation
     from bucle.pipelines import on_drift as on_drift
@@ -36,6 +37,7 @@ _PUBLIC = {
     "Evaluation": "registry",
     "Gate": "registry",
     "Label": "features",
+    "Monitor": "monitoring",
     "Service": "serving",
     "TrainingFrame": "features",
     "TrainingSet": "features",

@@ -115,7 +115,9 @@ def tower(tmp_path: Path, reference: Reference) -> Iterator[Watchtower]:
         raise AssertionError("no child is needed here")
 
     services = Services(home.ledger, home.folder("spool"), never)  # type: ignore[arg-type]
-    watching = Watching(home.ledger, services, lambda deployment: Watched(made.terms, "ref"), lambda id: reference)
+    watching = Watching(
+        home.ledger, services, lambda deployment: Watched(made.terms, "blake3:" + "1" * 64), lambda id: reference
+    )
     dispatcher = Dispatcher(home.ledger, watching.subscriptions())
     made = Watchtower(home, services, watching, dispatcher, None, terms)  # type: ignore[arg-type]
     made.deploy(1)

@@ -44,6 +44,7 @@ SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edg
 """
 
 COUNT_LOOSE_CAUSES = "SELECT count(*) FROM event_cause WHERE cause NOT IN (SELECT seq FROM event)"
+COUNT_EVENTS = "SELECT kind, count(*) FROM event GROUP BY kind ORDER BY kind"
 NOTE_REQUEST = "INSERT INTO request (name, digest, at_us) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"
 KEEP_ANSWER = "UPDATE request SET status = ?, answer = ? WHERE name = ?"
 FORGET_REQUESTS = "DELETE FROM request WHERE at_us < ?"

@@ -133,6 +133,11 @@ class Ledger:
         with self.read() as reader:
             return store.count_kinds(reader, project)
 
+    def count_events(self) -> dict[str, int]:
+        """Return how many events of each kind the ledger holds."""
+        with self.read() as reader:
+            return {row[0]: int(row[1]) for row in reader.rows(store.COUNT_EVENTS)}
+
     def newest(self) -> int:
         """Return the seq of the last committed event, 0 for none."""
         with self.read() as reader:

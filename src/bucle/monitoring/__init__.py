@@ -2,10 +2,20 @@
 
 from bucle.monitoring.alerts import Alert, AlertState, acknowledge, get_alert, list_alerts, open_alerts, resolve
 from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, UnknownAlert
+from bucle.monitoring.inspecting import Inspector
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
 from bucle.monitoring.monitors import Monitor, MonitorSpec
 from bucle.monitoring.performance import Measure, Performance
 from bucle.monitoring.reference import Reference
+from bucle.monitoring.summaries import (
+    LossLedger,
+    ServiceSummary,
+    StoredWindow,
+    count_alerts,
+    list_windows,
+    loss_gauges,
+    summarize,
+)
 from bucle.monitoring.terms import terms_of
 from bucle.monitoring.watches import Terms, Watch
 from bucle.monitoring.watching import Watched, Watching
@@ -17,6 +27,8 @@ __all__ = [
     "AlertState",
     "BadMonitor",
     "FeatureReport",
+    "Inspector",
+    "LossLedger",
     "LossState",
     "Measure",
     "Monitor",
@@ -24,6 +36,8 @@ __all__ = [
     "NotWatched",
     "Performance",
     "Reference",
+    "ServiceSummary",
+    "StoredWindow",
     "Terms",
     "UnknownAlert",
     "Watch",
@@ -32,10 +46,14 @@ __all__ = [
     "WindowReport",
     "acknowledge",
     "advance_loss",
+    "count_alerts",
     "get_alert",
     "list_alerts",
+    "list_windows",
+    "loss_gauges",
     "open_alerts",
     "resolve",
     "row_loss",
+    "summarize",
     "terms_of",
 ]

@@ -3,8 +3,8 @@
 from bucle.ledger import Reader, Row, Scope, Transaction
 
 INSERT_WATCH = """
-INSERT INTO watch (deployment, project, environment, service, terms, reference, state, until_us, ended, deployed, event)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
+INSERT INTO watch (deployment, project, environment, service, terms, reference, state, since_us, until_us, ended, deployed,
+event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 """
 SELECT_WATCH = "SELECT * FROM watch WHERE deployment = ?"
 SELECT_LAST_WATCH = """
@@ -72,3 +72,13 @@ def usable_labels(
     arrived = (matures_us, *place, since_us, until_us, mature_us)
     matured = (matures_us, *place, since_us - matures_us, mature_us, until_us)
     return reader.rows(USABLE_LABELS, (*arrived, *matured))
+
+
+def window_rows(reader: Reader, scope: Scope, service: str, limit: int) -> list[Row]:
+    """Return the newest windows of a service, newest first."""
+    return reader.rows(SELECT_WINDOWS, (scope.project, scope.environment, service, limit))
+
+
+def last_watch(reader: Reader, scope: Scope, service: str) -> Row | None:
+    """Return the newest watch of a service, or None."""
+    return reader.row(SELECT_LAST_WATCH, (scope.project, scope.environment, service))

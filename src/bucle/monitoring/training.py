@@ -1,7 +1,9 @@
 """Runs in a child: the reference of a model version from the training frame that it was fitted on."""
 
+import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,21 +14,33 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from bucle.artifacts import ArtifactStore
+    from bucle.features import TrainingFrame
     from bucle.runtimes import Child
 
 
-class ReferenceOrder(msgspec.Struct, frozen=True):
-    """Profile the inputs `columns` of the training frame of this artifact id in windows of this length."""
+class FrameFiles(msgspec.Struct, frozen=True):
+    """The artifacts of a stored training frame, by file name."""
 
-    frame: str
+    files: dict[str, str]
+
+
+class ReferenceOrder(msgspec.Struct, frozen=True):
+    """Profile the inputs `columns` of what a model was fitted on, in windows of this length.
+
+    `frames` are those of its run; the rows that it was judged by begin at `judged_from_us`, what it learned from lies before.
+    """
+
+    frames: tuple[FrameFiles, ...]
     columns: tuple[str, ...]
+    judged_from_us: int | None
     window_us: int
 
 
 class ReferenceMade(msgspec.Struct, frozen=True):
-    """The artifact id of the reference."""
+    """The artifact id of the reference, None when no frame fits."""
 
-    reference: str
+    reference: str | None
 
 
 def make_reference(order: ReferenceOrder, child: "Child") -> ReferenceMade:
@@ -34,13 +48,32 @@ def make_reference(order: ReferenceOrder, child: "Child") -> ReferenceMade:
     import polars as pl
 
     from bucle.artifacts import ArtifactStore
-    from bucle.features import TrainingFrame
 
     store = ArtifactStore(child.artifacts)
-    frame = TrainingFrame.load(store.path(order.frame))
-    table = frame.to_polars().select(order.columns)
-    moments = pl.Series("moment", frame.times).cast(pl.Datetime("us")).to_physical()
-    return ReferenceMade(store.put_json(profile_training(table, moments, order.window_us)))
+    frames = [_load(store, each) for each in order.frames]
+    fitting = [frame for frame in frames if _was_learned_from(frame, order)]
+    if not fitting:
+        return ReferenceMade(None)
+    frame = max(fitting, key=len)
+    moments = frame.times.cast(pl.Datetime("us")).to_physical()
+    reference = profile_training(frame.to_polars().select(order.columns), moments, order.window_us)
+    return ReferenceMade(store.put_json(reference))
+
+
+def _load(store: "ArtifactStore", stored: FrameFiles) -> "TrainingFrame":
+    from bucle.features import TrainingFrame
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, artifact in stored.files.items():
+            (Path(folder) / name).symlink_to(store.path(artifact))
+        return TrainingFrame.load(Path(folder))
+
+
+def _was_learned_from(frame: "TrainingFrame", order: ReferenceOrder) -> bool:
+    if not set(order.columns) <= {column.name for column in frame.columns} or not len(frame):
+        return False
+    last: Any = frame.times.dt.epoch("us").max()
+    return order.judged_from_us is None or bool(last < order.judged_from_us)
 
 
 def profile_training(table: "pl.DataFrame", moments: "pl.Series", window_us: int) -> Reference:

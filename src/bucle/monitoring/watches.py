@@ -38,7 +38,7 @@ class WatchState(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A deployment under watch; what was predicted before `until_us` is evaluated.
+    """A deployment under watch since `since_us`; what was predicted before `until_us` is evaluated.
 
     `deployed` is the seq of the deployment's event, `event` that of `monitoring.watch_started`.
     """
@@ -50,6 +50,7 @@ class Watch:
     terms: Terms
     reference: str | None
     state: WatchState
+    since_us: int
     until_us: int
     ended: bool
     deployed: int
@@ -76,6 +77,7 @@ def watch_of(row: Row) -> Watch:
         terms=msgspec.json.decode(row["terms"], type=Terms),
         reference=row["reference"],
         state=msgspec.json.decode(row["state"], type=WatchState),
+        since_us=row["since_us"],
         until_us=row["until_us"],
         ended=bool(row["ended"]),
         deployed=row["deployed"],

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from bucle.artifacts import refer
 from bucle.ledger import Ledger, StoredEvent, Subscription, because, from_us, new_id, to_us, within
 from bucle.monitoring import store
 from bucle.monitoring.alerts import fire, open_alerts, resolve
@@ -90,8 +91,10 @@ class Watching:
                 with because(alert.event):
                     resolve(tx, deployment.scope, alert.id, "another deployment answers now")
             tx.execute(store.END_WATCHES, place)
-            values = (deployment.id, *place, _json(terms), watched.reference, _json(state), now, deployment.event, seq)
+            values = (deployment.id, *place, _json(terms), watched.reference, _json(state), now, now, deployment.event, seq)
             tx.execute(store.INSERT_WATCH, values)
+            if watched.reference is not None:
+                refer(tx, watched.reference, deployment.id, "reference")
 
     def tick(self, event: StoredEvent) -> None:
         """Bring every watch up to the hour of the home's clock."""

@@ -143,9 +143,14 @@ def _feature(
     distance = psi(column.profile, profile)
     step = advance_drift(state, distance, training, threshold) if training is not None else None
     if step is None:
-        return FeatureReport(column.name, profile, distance, None, None, None, drifted=False), state
+        return FeatureReport(column.name, _slim(profile), distance, None, None, None, drifted=False), state
     evidence = step.state.evidence if not step.drifted else threshold
-    return FeatureReport(column.name, profile, distance, step.p_value, evidence, threshold, step.drifted), step.state
+    return FeatureReport(column.name, _slim(profile), distance, step.p_value, evidence, threshold, step.drifted), step.state
+
+
+def _slim(profile: ColumnProfile) -> ColumnProfile:
+    """Return a profile without its bins, which are those of the reference: a window keeps its counts alone."""
+    return msgspec.structs.replace(profile, edges=(), categories=())
 
 
 def _drift_findings(features: Sequence[FeatureReport]) -> list[Finding]:

@@ -30,7 +30,7 @@ from bucle.serving.errors import (
 )
 from bucle.serving.history import Caller, LoggedPrediction, callers, get_prediction, recent_predictions
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
-from bucle.serving.planning import plan_candidate, runner_starter, services_of
+from bucle.serving.planning import checkout_of, plan_candidate, runner_starter, services_of
 from bucle.serving.predictions import LARGEST_REQUEST, Prediction, Predictions, Services
 from bucle.serving.services import Service, ServiceSpec
 from bucle.serving.traffic import BOUNDS, Traffic, traffic_between
@@ -68,6 +68,7 @@ __all__ = [
     "Value",
     "active_deployments",
     "callers",
+    "checkout_of",
     "current_deployment",
     "deploy",
     "get_deployment",

@@ -9,10 +9,10 @@ import msgspec
 
 from bucle.features import TrainingSetSpec, ViewSpec
 from bucle.ledger import Home
-from bucle.project import LOCK_NAME
+from bucle.project import LOCK_NAME, Checkout, working_tree
 from bucle.runtimes import Code, Runner, Runtime, current_runtime, ensure_runtime, list_runtimes
 from bucle.serving.contract import Contract
-from bucle.serving.deployments import Candidate
+from bucle.serving.deployments import Candidate, Deployment
 from bucle.serving.errors import CodeGone, ContractBroken, WrongModel
 from bucle.serving.services import ServiceSpec
 from bucle.serving.worker import SERVING_MODULES
@@ -53,6 +53,14 @@ def plan_candidate(code: Code, service: str, version: "ModelVersion", release: s
 def services_of(code: Code, model: str) -> list[str]:
     """Return the names of the services that a project declares for a model."""
     return [spec.name for spec in code.description.specs("service", ServiceSpec) if spec.model == model]
+
+
+def checkout_of(home: Home, deployment: Deployment) -> Checkout:
+    """Return the tree that a deployment was planned with: an exported commit, or the working tree as it is now."""
+    root, commit = Path(deployment.candidate.root), deployment.candidate.commit
+    if commit and root.is_relative_to(home.path):
+        return Checkout(root, deployment.project, commit, False, root / LOCK_NAME, commit)
+    return working_tree(root)
 
 
 def runner_starter(home: Home, artifacts: Path) -> Callable[[Candidate], Runner]:

@@ -6,6 +6,7 @@ CREATE TABLE watch (
   terms TEXT NOT NULL,
   reference TEXT,
   state TEXT NOT NULL,
+  since_us BIGINT NOT NULL,
   until_us BIGINT NOT NULL,
   ended INTEGER NOT NULL,
   deployed BIGINT NOT NULL,
