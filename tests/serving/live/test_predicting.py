@@ -1,0 +1,173 @@
+"""A deployed model answers through the native route: with features of the moment, logged, or with a coded refusal."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bucle.artifacts import ArtifactStore
+from bucle.errors import RemoteError
+from bucle.ledger import EventFilter, Scope
+from bucle.registry import load_package
+
+DEV = Scope("air", "dev")
+
+
+def test_a_prediction_is_what_the_model_says_to_the_features_of_now(served, make_row) -> None:
+    answer = served.predict(make_row(1), make_row(2, origin="LGA", carrier="B6"))
+    assert (answer["model"], answer["version"], answer["kind"], answer["label"]) == ("delay", 1, "probability", "late")
+    logged = {each["id"]: each for each in served.client.get(served.client.path("services", "delay", "predictions"))}
+    package = served.services.current(DEV, "delay").candidate.package
+    model = load_package(ArtifactStore(served.house.artifacts.root), package)
+    names = [column.name for column in model.package.signature.inputs]
+    assert names == ["carrier", "origin", "distance", "wind_speed", "mean_delay"]
+    for prediction in answer["predictions"]:
+        inputs = logged[prediction["id"]]["inputs"]
+        codes = [float(["AA", "B6"].index(inputs[0])), float(["JFK", "LGA"].index(inputs[1])), *inputs[2:]]
+        assert None not in codes, "weather and traffic of this hour are there"
+        expected = float(model.answers(np.array([codes]))[0])
+        assert prediction["prediction"] == pytest.approx(expected, abs=1e-12)
+        assert prediction["label"] is (expected >= 0.5)
+    assert [each["key"] for each in answer["predictions"]] == ["n1", "n2"]
+
+
+def test_a_thousand_rows_are_answered_in_order_and_one_more_is_too_many(served, make_row) -> None:
+    rows = [make_row(number, distance=100 + number) for number in range(1000)]
+    answer = served.predict(*rows)
+    assert [each["key"] for each in answer["predictions"]] == [each["flight_id"] for each in rows]
+    assert len({each["id"] for each in answer["predictions"]}) == 1000
+    single = served.predict(rows[77])["predictions"][0]["prediction"]
+    assert answer["predictions"][77]["prediction"] == pytest.approx(single, abs=1e-12)
+    with pytest.raises(RemoteError) as caught:
+        served.predict(*rows, make_row(1001))
+    assert caught.value.code == "serving/too-many-rows"
+
+
+@pytest.mark.parametrize(
+    ("changes", "drop", "code", "where"),
+    [
+        ({}, "distance", "serving/missing-input", "rows[1].distance"),
+        ({}, "flight_id", "serving/missing-input", "rows[1].flight_id"),
+        ({"distance": None}, "", "serving/null-input", "rows[1].distance"),
+        ({"flight_id": None}, "", "serving/null-input", "rows[1].flight_id"),
+        ({"wind_speed": 3.0}, "", "serving/extra-input", "rows[1].wind_speed"),
+        ({"distanec": 3.0}, "distance", "serving/missing-input", "rows[1].distance"),
+        ({"distance": "far"}, "", "serving/wrong-type", "rows[1].distance"),
+        ({"distance": True}, "", "serving/wrong-type", "rows[1].distance"),
+        ({"distance": 1.5}, "", "serving/wrong-type", "rows[1].distance"),
+        ({"carrier": 7}, "", "serving/wrong-type", "rows[1].carrier"),
+        ({"origin": 1.5}, "", "serving/wrong-type", "rows[1].origin"),
+        ({"flight_id": True}, "", "serving/wrong-type", "rows[1].flight_id"),
+    ],
+)
+def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_predicted(
+    served, make_row, changes: dict[str, Any], drop: str, code: str, where: str
+) -> None:
+    served.services.flush()
+    before = count(served)
+    bad = {name: value for name, value in make_row(2, **changes).items() if name != drop}
+    with pytest.raises(RemoteError) as caught:
+        served.predict(make_row(1), bad)
+    assert (caught.value.code, caught.value.where) == (code, where)
+    assert caught.value.next_step
+    served.services.flush()
+    assert count(served) == before
+
+
+def count(served) -> int:
+    with served.house.ledger.read() as reader:
+        found = reader.row("SELECT count(*) FROM prediction")
+        return int(found[0]) if found else 0
+
+
+def test_an_empty_request_and_one_that_is_no_object_are_refused(served) -> None:
+    path = served.client.path("services", "delay", "predict")
+    assert served.send("POST", path, {"rows": []})[1]["code"] == "serving/empty-request"
+    status, problem = served.send("POST", path, {"rows": [1]})
+    assert (status, problem["code"]) == (422, "server/bad-body")
+    status, problem = served.send("POST", path, {"row": []})
+    assert problem["code"] == "server/bad-body"
+
+
+def test_a_category_that_training_never_saw_is_answered_as_missing_and_named(served, make_row) -> None:
+    (prediction,) = served.predict(make_row(carrier="ZZ"))["predictions"]
+    assert prediction["unseen"] == ["carrier"]
+    assert served.services.meter.since_start()[(DEV, "delay")].unseen >= 1
+
+
+def test_a_service_without_a_deployment_says_what_to_do(served, make_row) -> None:
+    path = served.client.path("services", "delay", "predict") + "?environment=staging"
+    status, problem = served.send("POST", path, {"rows": [make_row()]})
+    assert (status, problem["code"]) == (409, "serving/nothing-deployed")
+    assert "bucle promote" in problem["next"]
+
+
+def test_who_asked_and_by_which_client_is_logged_and_listed(served, make_row) -> None:
+    served.predict(make_row())
+    (caller, *_) = served.client.get(served.client.path("services", "delay", "callers"))
+    whoami = served.client.get("/api/v1/whoami")["name"]
+    assert (caller["caller"], caller["client"]) == (whoami, "tests/1")
+    (event, *_) = served.house.ledger.events(EventFilter(kinds=("serving.predictions_logged",), newest_first=True))
+    assert event.data["store"] == "online"
+
+
+def test_why_leads_from_a_prediction_to_its_deployment_and_lineage_to_the_model(served, make_row) -> None:
+    (prediction,) = served.predict(make_row())["predictions"]
+    events = served.client.why(prediction["id"])["events"]
+    assert {"serving.deployed", "serving.predictions_logged"} <= {event["kind"] for event in events}
+    edges = served.client.lineage(prediction["id"])["edges"]
+    assert served.versions[0] in {edge["source"] for edge in edges}
+
+
+def test_labels_come_back_by_key_through_the_route(served, make_row) -> None:
+    (prediction,) = served.predict(make_row(flight_id="labelled"))["predictions"]
+    path = served.client.path("services", "delay", "labels")
+    receipt = served.client.post(path, {"labels": [{"key": "labelled", "value": True}]})
+    assert receipt == {"service": "delay", "recorded": 1, "repeated": 0, "corrected": 0}
+    shown = served.client.get(served.client.path("predictions", prediction["id"]))
+    assert shown["label"] == 1.0
+    with pytest.raises(RemoteError) as caught:
+        served.client.post(path, {"labels": [{"key": "labelled", "value": False}]})
+    assert caught.value.code == "serving/label-differs"
+    with pytest.raises(RemoteError) as caught:
+        served.client.post(path, {"labels": [{"key": "nobody", "value": False}]})
+    assert caught.value.code == "serving/unknown-prediction"
+
+
+def test_a_prediction_of_another_environment_is_not_shown(served, make_row) -> None:
+    (prediction,) = served.predict(make_row())["predictions"]
+    path = served.client.path("predictions", prediction["id"])
+    assert served.send("GET", f"{path}?environment=staging")[0] == 404
+
+
+def test_the_service_says_what_it_takes_and_what_answers(served) -> None:
+    shown = served.client.get(served.client.path("services", "delay"))
+    assert shown["fields"] == {"flight_id": "category", "origin": "category", "carrier": "category", "distance": "int"}
+    assert shown["features"] == ["wind_speed", "mean_delay"]
+    assert (shown["model"], shown["version"], shown["state"]) == ("delay", 1, "current")
+    assert [each["name"] for each in served.client.get(served.client.path("services"))] == ["delay"]
+
+
+def test_the_watch_of_a_deployment_takes_its_terms_from_definitions_and_evaluation(served) -> None:
+    (started,) = served.house.ledger.events(EventFilter(kinds=("monitoring.watch_started",)))
+    assert started.data["monitor"] == "watch"
+    assert started.data["false_pages_per_month"] == 2
+    assert 0 < started.data["expected_loss"] < 1
+    shown = served.client.get(served.client.path("services", "delay", "monitoring"))
+    assert shown["verdict"] == "insufficient data"
+    assert shown["loss"]["retrain_cost"] is None
+
+
+def test_metrics_speak_of_serving_events_and_the_process(served, make_row) -> None:
+    served.predict(make_row())
+    answer = served.client._transport.send("GET", "/metrics", {}, None)
+    text = answer.body.decode()
+    labels = 'project="air",environment="dev",service="delay"'
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert f"bucle_serving_request_duration_seconds_count{{{labels}}}" in text
+    assert 'bucle_serving_deployment_info{project="air",environment="dev",service="delay",model="delay",version="1"} 1' in text
+    assert 'bucle_events_total{kind="serving.deployed"} 1' in text
+    assert "process_resident_memory_bytes" in text
+    for line in text.splitlines():
+        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2
+        assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) >= 0
