@@ -51,9 +51,9 @@ class Table:
 
     @cached_property
     def span(self) -> tuple[datetime, datetime]:
-        """The first and last moment of the rows, UTC; rows without a moment come one a minute and end now."""
+        """The first and last moment of the rows, UTC; rows without a moment come one a minute until the last full hour."""
         if self.time is None:
-            last = datetime.now(UTC).replace(second=0, microsecond=0)
+            last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             return last - timedelta(minutes=self.frame.height), last
         column = self.frame[self.time].drop_nulls()
         first, last = (_moment(value) for value in (column.min(), column.max()))
