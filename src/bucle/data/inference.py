@@ -11,7 +11,9 @@ from bucle.data.schemas import ColumnSchema, ColumnType, Schema
 from bucle.data.validation import FEW, PARTITION, partition_profiles, type_of, with_partitions
 
 _LARGEST_DOMAIN = 64
-_LEAST_SKEW = 0.25
+_LEAST_SKEW = 0.5
+_SEASONAL = 0.25
+_UNKNOWN = 1.0
 _TOLERANCE = 0.01
 
 
@@ -26,8 +28,10 @@ def infer_schema(
     """Return a schema that the frame itself passes, for a person to review.
 
     Nulls: none in key and timestamp, elsewhere twice the largest share of a month and one percent. Domain: texts of at most 64
-    values. Range: what was seen and half its span beyond, not below zero if nothing was. Skew: one and a half times the
-    largest change from month to month, at least 0.25; none for identifiers and moments. Freshness: ten times the longest gap.
+    values. Range: what was seen and half its span beyond, more for what moves with the seasons; not below zero if values begin
+    there. Skew: three times the largest change from month to month, at least 0.5; none for identifiers, moments, and what has
+    changed by more than 0.25 already, such as a temperature, or for numbers of less than three months.
+    Freshness: ten times the longest gap.
     """
     moments = set((late or {}).values()) | ({timestamp} if timestamp else set())
     parts = with_partitions(frame, timestamp)
@@ -51,9 +55,9 @@ def _column(column: pl.Series, type: ColumnType, identifies: bool, parts: pl.Dat
         if found.len() <= min(_LARGEST_DOMAIN, max(column.len() // 20, 2)):
             values = tuple(found)
     elif type in ("integer", "number"):
-        least, most = _range(column)
+        least, most = _range(column, change or 0.0)
     tolerance = _TOLERANCE if values or least is not None else 0.0
-    skew = 0.0 if change is None else round(max(_LEAST_SKEW, 1.5 * change), 2)
+    skew = 0.0 if change is None or change > _SEASONAL else round(max(_LEAST_SKEW, 3 * change), 2)
     return ColumnSchema(type, nulls, values, least, most, tolerance, skew)
 
 
@@ -64,16 +68,17 @@ def _has_distribution(column: pl.Series, type: ColumnType, key: Sequence[str]) -
 
 
 def _changes(parts: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
-    """The largest change of each column from one month to all before it; within one month, from quarter to quarter."""
-    if parts[PARTITION].n_unique() < 2 and parts.height >= 400:
-        quarter = (pl.int_range(pl.len()) * 4 // pl.len()).cast(pl.String)
-        parts = parts.with_columns(quarter.alias(PARTITION))
+    """The largest change of each column from one month to all before it; numbers need three months to show any of it."""
     largest = dict.fromkeys(names, 0.0)
     before: Profile | None = None
+    months = 0
     for _, profile in partition_profiles(parts, names):
+        months += profile.rows >= FEW
         if before is not None and min(before.rows, profile.rows) >= FEW:
             largest = {name: max(known, psi(before.columns[name], profile.columns[name])) for name, known in largest.items()}
         before = profile if before is None else add_profiles(before, profile)
+    if months < 3:
+        largest |= {name: _UNKNOWN for name in names if parts.schema[name].is_numeric()}
     return largest
 
 
@@ -84,7 +89,7 @@ def _largest_null_share(column: pl.Series, parts: pl.DataFrame) -> float:
     return float(largest) if isinstance(largest, float) else 0.0
 
 
-def _range(column: pl.Series) -> tuple[float | None, float | None]:
+def _range(column: pl.Series, change: float) -> tuple[float | None, float | None]:
     finite = column.cast(pl.Float64).drop_nulls().drop_nans()
     finite = finite.filter(finite.is_finite())
     if finite.is_empty():
@@ -93,8 +98,9 @@ def _range(column: pl.Series) -> tuple[float | None, float | None]:
     span = high - low
     if span == 0:
         return None, None
-    least = 0.0 if low >= 0 and low - span / 2 < 0 else _round(low - span / 2, math.floor)
-    return least, _round(high + span / 2, math.ceil)
+    beyond = span * (0.5 + min(change, 2.5))
+    least = 0.0 if 0 <= low <= span / 10 else _round(low - beyond, math.floor)
+    return least, _round(high + beyond, math.ceil)
 
 
 def _round(value: float, direction: object) -> float:

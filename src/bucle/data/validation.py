@@ -82,9 +82,12 @@ def month_of(moment: pl.Expr) -> pl.Expr:
 
 
 def beyond_chance(bad: int, rows: int, share: float) -> bool:
-    """Return whether more than `share` of the rows are bad, by more than three standard deviations of chance."""
-    expected = share * rows
-    return bad > expected + 3 * math.sqrt(expected * (1 - share)) if 0 < share < 1 else bad > expected
+    """Return whether more than `share` of the rows are bad, by more than three standard deviations of chance.
+
+    Few rows are judged as if they were a hundred: what comes together (an hour's three stations) fails together.
+    """
+    expected = share * max(rows, FEW)
+    return bad > expected + 3 * math.sqrt(expected * (1 - share)) if share > 0 else bad > 0
 
 
 def _columns(frame: pl.DataFrame, schema: Schema) -> Iterator[Finding]:
