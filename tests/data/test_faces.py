@@ -12,6 +12,9 @@ import polars as pl
 import pytest
 from tests.live import bucle, up
 
+from bucle.client import connect
+from bucle.errors import RemoteError
+
 from .conftest import SHOP, TOML, orders_table
 
 
@@ -79,6 +82,10 @@ def test_what_does_not_exist_is_answered_with_its_code(place: Place) -> None:
     assert place.run("data", "add", "ordrs", fails=1)["code"] == "data/unknown-source"
     assert place.run("data", "show", "ds_none", fails=1)["code"] == "data/unknown-version"
     assert place.run("data", "infer", "orders", fails=1)["code"] == "data/no-version"
+    place.run("data", "add", "orders")
+    with connect(home=place.home, project="shop") as client, pytest.raises(RemoteError) as caught:
+        client.get(client.path("data", "versions", "orders", "files", "../../ledger.db"))
+    assert caught.value.code == "data/unknown-file"
     assert place.run("data", "add", "orders", "--environment", "test", fails=1)["code"] == "server/nothing-runs"
 
 
