@@ -12,3 +12,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that makes only the first check of a commit: for what comes after the checks."""
+    server = Server(tmp_path_factory.mktemp("quick") / "home", quick=True)
+    server.start()
+    yield server
+    server.stop()

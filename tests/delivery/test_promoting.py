@@ -8,156 +8,156 @@ from tests.delivery.developing import TOML, Refusal, Server, commit_all, push, w
 
 
 @pytest.fixture(scope="module")
-def people(server: Server) -> dict[str, str]:
+def people(quick: Server) -> dict[str, str]:
     return {
-        "olga": server.token("olga", "devops_engineer"),
-        "raj": server.token("raj", "software_engineer"),
-        "ana": server.token("ana", "ml_engineer"),
-        "dora": server.token("dora", "data_scientist"),
-        "vic": server.token("vic", "viewer"),
+        "olga": quick.token("olga", "devops_engineer"),
+        "raj": quick.token("raj", "software_engineer"),
+        "ana": quick.token("ana", "ml_engineer"),
+        "dora": quick.token("dora", "data_scientist"),
+        "vic": quick.token("vic", "viewer"),
     }
 
 
-def released(server: Server, folder: Path, name: str, **files: str) -> str:
+def released(quick: Server, folder: Path, name: str, **files: str) -> str:
     sha = commit_all(write_project(folder, name, files))
-    _, lines = push(server, folder, name)
+    _, lines = push(quick, folder, name)
     assert any("released" in line for line in lines), lines
     return sha
 
 
-def promote(server: Server, name: str, target: str, environment: str, token: str | None = None) -> Any:
+def promote(quick: Server, name: str, target: str, environment: str, token: str | None = None) -> Any:
     path = f"/api/v1/projects/{name}/promotions?environment={environment}"
-    return server.ask("POST", path, {"target": target}, token)
+    return quick.ask("POST", path, {"target": target}, token)
 
 
-def approve(server: Server, name: str, id: str, token: str | None = None) -> Any:
-    return server.ask("POST", f"/api/v1/projects/{name}/promotions/{id}/approve", {"note": "looks fine"}, token)
+def approve(quick: Server, name: str, id: str, token: str | None = None) -> Any:
+    return quick.ask("POST", f"/api/v1/projects/{name}/promotions/{id}/approve", {"note": "looks fine"}, token)
 
 
-def running(server: Server, name: str, environment: str) -> list[str]:
+def running(quick: Server, name: str, environment: str) -> list[str]:
     path = f"/api/v1/projects/{name}/deployments/releases?environment={environment}"
-    return [each["release"] for each in server.ask("GET", path)]
+    return [each["release"] for each in quick.ask("GET", path)]
 
 
 def test_a_release_reaches_test_by_itself_and_production_by_two_people(
-    server: Server, people: dict[str, str], tmp_path: Path
+    quick: Server, people: dict[str, str], tmp_path: Path
 ) -> None:
-    sha = released(server, tmp_path, "steps")
-    assert len(running(server, "steps", "test")) == 1 and running(server, "steps", "production") == []
-    waiting = promote(server, "steps", f"release:{sha[:10]}", "production", people["olga"])
+    sha = released(quick, tmp_path, "steps")
+    assert len(running(quick, "steps", "test")) == 1 and running(quick, "steps", "production") == []
+    waiting = promote(quick, "steps", f"release:{sha[:10]}", "production", people["olga"])
     assert (waiting["state"], waiting["policy"]) == ("pending", "approved")
-    assert running(server, "steps", "production") == []
-    done = approve(server, "steps", waiting["id"], people["raj"])
+    assert running(quick, "steps", "production") == []
+    done = approve(quick, "steps", waiting["id"], people["raj"])
     assert (done["state"], done["approver"]) == ("done", "raj")
-    assert running(server, "steps", "production") == running(server, "steps", "test")
-    event = server.events("delivery.deployed", project="steps")[-1]
+    assert running(quick, "steps", "production") == running(quick, "steps", "test")
+    event = quick.events("delivery.deployed", project="steps")[-1]
     assert event["data"]["manual"] == 2 and event["actor"] == "raj" and event["role"] == "software_engineer"
-    chain = {each["kind"] for each in server.ask("GET", f"/api/v1/why/{event['seq']}")["events"]}
+    chain = {each["kind"] for each in quick.ask("GET", f"/api/v1/why/{event['seq']}")["events"]}
     assert {"delivery.promotion_requested", "delivery.promotion_approved", "delivery.released"} <= chain
     assert "delivery.commit_received" in chain
 
 
 @pytest.mark.parametrize("who", ["olga", "ana"])
 def test_neither_who_asks_nor_who_wrote_the_commit_can_approve(
-    server: Server, people: dict[str, str], tmp_path: Path, who: str
+    quick: Server, people: dict[str, str], tmp_path: Path, who: str
 ) -> None:
     name = f"own_{who}"
-    sha = released(server, tmp_path, name)
-    waiting = promote(server, name, f"release:{sha}", "production", people["olga"])
+    sha = released(quick, tmp_path, name)
+    waiting = promote(quick, name, f"release:{sha}", "production", people["olga"])
     with pytest.raises(Refusal) as caught:
-        approve(server, name, waiting["id"], people[who])
+        approve(quick, name, waiting["id"], people[who])
     assert caught.value.code == "delivery/own-approval"
-    assert running(server, name, "production") == []
+    assert running(quick, name, "production") == []
 
 
-def test_who_has_no_right_to_approve_or_promote_cannot(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(server, tmp_path, "rights")
+def test_who_has_no_right_to_approve_or_promote_cannot(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "rights")
     with pytest.raises(Refusal) as caught:
-        promote(server, "rights", f"release:{sha}", "production", people["dora"])
+        promote(quick, "rights", f"release:{sha}", "production", people["dora"])
     assert caught.value.code == "identity/forbidden"
-    waiting = promote(server, "rights", f"release:{sha}", "production", people["olga"])
+    waiting = promote(quick, "rights", f"release:{sha}", "production", people["olga"])
     for who in ("dora", "vic"):
         with pytest.raises(Refusal) as caught:
-            approve(server, "rights", waiting["id"], people[who])
+            approve(quick, "rights", waiting["id"], people[who])
         assert caught.value.code == "identity/forbidden"
 
 
-def test_staging_wants_a_review_by_any_other_developer(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(server, tmp_path, "review")
-    waiting = promote(server, "review", f"release:{sha}", "staging", people["olga"])
+def test_staging_wants_a_review_by_any_other_developer(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "review")
+    waiting = promote(quick, "review", f"release:{sha}", "staging", people["olga"])
     assert waiting["policy"] == "reviewed"
-    assert approve(server, "review", waiting["id"], people["dora"])["state"] == "done"
+    assert approve(quick, "review", waiting["id"], people["dora"])["state"] == "done"
 
 
-def test_a_commit_whose_checks_failed_can_go_nowhere(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = commit_all(write_project(tmp_path, "failing", {"failing.py": "import nowhere_to_be_found\n"}))
-    push(server, tmp_path, "failing")
+def test_a_commit_whose_checks_failed_can_go_nowhere(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = commit_all(write_project(tmp_path, "failing", {"bucle.toml": "[nonsense]\n"}))
+    push(quick, tmp_path, "failing")
     for environment in ("test", "staging", "production"):
         with pytest.raises(Refusal) as caught:
-            promote(server, "failing", f"release:{sha}", environment, people["olga"])
+            promote(quick, "failing", f"release:{sha}", environment, people["olga"])
         assert caught.value.code == "delivery/unknown-release"
 
 
-def test_what_never_ran_in_test_cannot_go_further(server: Server, people: dict[str, str], tmp_path: Path) -> None:
+def test_what_never_ran_in_test_cannot_go_further(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
     toml = TOML.format(name="untested").replace(
         '[environments.test]\ndeploy = "automatic"', '[environments.test]\ndeploy = "reviewed"'
     )
-    sha = released(server, tmp_path, "untested", **{"bucle.toml": toml})
+    sha = released(quick, tmp_path, "untested", **{"bucle.toml": toml})
     with pytest.raises(Refusal) as caught:
-        promote(server, "untested", f"release:{sha}", "production", people["olga"])
+        promote(quick, "untested", f"release:{sha}", "production", people["olga"])
     assert caught.value.code == "delivery/no-evidence"
-    waiting = promote(server, "untested", f"release:{sha}", "test", people["olga"])
-    approve(server, "untested", waiting["id"], people["raj"])
-    assert promote(server, "untested", f"release:{sha}", "production", people["olga"])["state"] == "pending"
+    waiting = promote(quick, "untested", f"release:{sha}", "test", people["olga"])
+    approve(quick, "untested", waiting["id"], people["raj"])
+    assert promote(quick, "untested", f"release:{sha}", "production", people["olga"])["state"] == "pending"
 
 
-def test_a_commit_cannot_let_itself_in_by_a_looser_policy(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(server, tmp_path, "loose")
-    approve(server, "loose", promote(server, "loose", f"release:{sha}", "production", people["olga"])["id"], people["raj"])
+def test_a_commit_cannot_let_itself_in_by_a_looser_policy(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "loose")
+    approve(quick, "loose", promote(quick, "loose", f"release:{sha}", "production", people["olga"])["id"], people["raj"])
     toml = TOML.format(name="loose").replace('deploy = "approved"', 'deploy = "automatic"')
-    looser = released(server, tmp_path, "loose", **{"bucle.toml": toml})
-    assert len(running(server, "loose", "production")) == 1
-    waiting = promote(server, "loose", f"release:{looser}", "production", people["olga"])
+    looser = released(quick, tmp_path, "loose", **{"bucle.toml": toml})
+    assert len(running(quick, "loose", "production")) == 1
+    waiting = promote(quick, "loose", f"release:{looser}", "production", people["olga"])
     assert waiting["policy"] == "approved"
-    approve(server, "loose", waiting["id"], people["raj"])
+    approve(quick, "loose", waiting["id"], people["raj"])
     (tmp_path / "loose.py").write_text('"""Once more."""\n')
     commit_all(tmp_path)
-    _, lines = push(server, tmp_path, "loose")
+    _, lines = push(quick, tmp_path, "loose")
     assert lines[-1] == "bucle: production runs it"
 
 
-def test_asking_twice_is_asking_once_and_what_is_decided_stays(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(server, tmp_path, "twice")
-    first = promote(server, "twice", f"release:{sha}", "production", people["olga"])
-    assert promote(server, "twice", f"release:{sha}", "production", people["olga"])["id"] == first["id"]
+def test_asking_twice_is_asking_once_and_what_is_decided_stays(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "twice")
+    first = promote(quick, "twice", f"release:{sha}", "production", people["olga"])
+    assert promote(quick, "twice", f"release:{sha}", "production", people["olga"])["id"] == first["id"]
     path = f"/api/v1/projects/twice/promotions/{first['id']}/refuse"
-    assert server.ask("POST", path, {"reason": "not on a Friday"}, people["raj"])["state"] == "refused"
+    assert quick.ask("POST", path, {"reason": "not on a Friday"}, people["raj"])["state"] == "refused"
     with pytest.raises(Refusal) as caught:
-        approve(server, "twice", first["id"], people["raj"])
+        approve(quick, "twice", first["id"], people["raj"])
     assert caught.value.code == "delivery/not-pending"
 
 
 def test_rolling_back_returns_to_the_release_before_and_again_to_the_one_before_that(
-    server: Server, people: dict[str, str], tmp_path: Path
+    quick: Server, people: dict[str, str], tmp_path: Path
 ) -> None:
     commits = []
     for number in range(3):
         (tmp_path / "back.py").write_text("x = 1\n") if number == 0 else None
-        commits.append(released(server, tmp_path, "back", **{"back.py": f'"""Version {number}."""\n'}))
-    releases = list(reversed(running(server, "back", "test")))
+        commits.append(released(quick, tmp_path, "back", **{"back.py": f'"""Version {number}."""\n'}))
+    releases = list(reversed(running(quick, "back", "test")))
     assert len(releases) == 3
     path = "/api/v1/projects/back/rollback?environment=test"
-    first = server.ask("POST", path, {"name": "back"}, people["olga"])
-    second = server.ask("POST", path, {"name": "back"}, people["olga"])
+    first = quick.ask("POST", path, {"name": "back"}, people["olga"])
+    second = quick.ask("POST", path, {"name": "back"}, people["olga"])
     assert (first["restored"], second["restored"]) == (releases[1], releases[0])
     with pytest.raises(Refusal) as caught:
-        server.ask("POST", path, {"name": "back"}, people["olga"])
+        quick.ask("POST", path, {"name": "back"}, people["olga"])
     assert caught.value.code == "delivery/nothing-before"
-    assert server.events("delivery.rolled_back", project="back")[-1]["data"]["restored"] == releases[0]
+    assert quick.events("delivery.rolled_back", project="back")[-1]["data"]["restored"] == releases[0]
 
 
-def test_bad_targets_and_environments_are_refused_by_code(server: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(server, tmp_path, "codes")
+def test_bad_targets_and_environments_are_refused_by_code(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "codes")
     wrong = {
         ("delay", "production"): "delivery/bad-target",
         ("release:", "production"): "delivery/bad-target",
@@ -168,5 +168,5 @@ def test_bad_targets_and_environments_are_refused_by_code(server: Server, people
     }
     for (target, environment), code in wrong.items():
         with pytest.raises(Refusal) as caught:
-            promote(server, "codes", target, environment, people["olga"])
+            promote(quick, "codes", target, environment, people["olga"])
         assert caught.value.code == code, target

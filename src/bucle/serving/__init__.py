@@ -1,7 +1,7 @@
 """Serving: a deployed model version answers for a service; every answer is logged, and labels come back to it."""
 
 from bucle.serving.causes import prediction_causes
-from bucle.serving.contract import Contract, Record, Value
+from bucle.serving.contract import Contract, Encoder, Record, Value
 from bucle.serving.deployments import (
     Candidate,
     Deployment,
@@ -30,10 +30,11 @@ from bucle.serving.errors import (
 )
 from bucle.serving.history import Caller, LoggedPrediction, callers, get_prediction, recent_predictions
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
-from bucle.serving.planning import checkout_of, plan_candidate, runner_starter, services_of
+from bucle.serving.planning import checkout_of, contract_of, plan_candidate, runner_starter, services_of
 from bucle.serving.predictions import LARGEST_REQUEST, Prediction, Predictions, Services
 from bucle.serving.services import Service, ServiceSpec
 from bucle.serving.traffic import BOUNDS, Traffic, traffic_between
+from bucle.serving.worker import InferOrder, Inferred
 
 __all__ = [
     "BOUNDS",
@@ -47,6 +48,9 @@ __all__ = [
     "Contract",
     "ContractBroken",
     "Deployment",
+    "Encoder",
+    "InferOrder",
+    "Inferred",
     "LabelDiffers",
     "LabelReceipt",
     "LabelRow",
@@ -69,6 +73,7 @@ __all__ = [
     "active_deployments",
     "callers",
     "checkout_of",
+    "contract_of",
     "current_deployment",
     "deploy",
     "get_deployment",

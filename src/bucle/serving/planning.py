@@ -46,7 +46,7 @@ def plan_candidate(code: Code, service: str, version: "ModelVersion", release: s
         root=str(code.checkout.root),
         commit=code.checkout.commit or "",
         release=release,
-        contract=_contract(code, spec, version.signature, f"{version.model}@{version.version}"),
+        contract=contract_of(code, spec, version.signature, f"{version.model}@{version.version}"),
     )
 
 
@@ -90,7 +90,8 @@ def _runtime(home: Home, candidate: Candidate) -> Runtime:
     return ensure_runtime(home, Path(candidate.root) / LOCK_NAME)
 
 
-def _contract(code: Code, spec: ServiceSpec, signature: "Signature", version: str) -> Contract:
+def contract_of(code: Code, spec: ServiceSpec, signature: "Signature", version: str) -> Contract:
+    """Return what a service takes and gives with a model of that signature. Raises `serving/contract-broken`."""
     sets = [each for each in code.description.specs("training_set", TrainingSetSpec) if each.label.name == signature.label]
     needed = list(dict.fromkeys(column.view for column in signature.inputs if column.view is not None))
     spine = sets[0].spine if sets else ""

@@ -1,6 +1,7 @@
 """The checks of a commit: one module per subject, each with a project that it must catch and one that it must not flag."""
 
 from bucle.delivery.checks.check import Bench, Check
+from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.safety import check_safety
 from bucle.delivery.checks.syntax import check_lint
@@ -31,6 +32,14 @@ CHECKS: tuple[Check, ...] = (
         ("no-nan",),
     ),
     Check("gates", "Every gate can be computed from what the pipeline leaves", "acceptance", check_gates, None, ("artifacts",)),
+    Check(
+        "contract",
+        "Each service answers what it should be asked and refuses the rest",
+        "integration",
+        check_contract,
+        None,
+        ("artifacts",),
+    ),
 )
 """All checks, in the order in which they run."""
 

@@ -32,7 +32,7 @@ class Learning(msgspec.Struct, frozen=True):
 
 
 class RehearseAnswer(msgspec.Struct, frozen=True):
-    """What came of it. `where` is the step that made the model; findings by what they are about."""
+    """What came of it. `where` is the step that made the model, `example` a row of the sample; findings by their subject."""
 
     rows: int
     estimator: str
@@ -40,6 +40,7 @@ class RehearseAnswer(msgspec.Struct, frozen=True):
     learning: Learning | None
     package: str | None
     evaluation: Evaluation | None
+    example: dict[str, Any] = {}
     learning_problems: list[Finding] = []
     number_problems: list[Finding] = []
     package_problems: list[Finding] = []

@@ -65,6 +65,7 @@ def rehearse_in_child(order: RehearseOrder, child: "Child") -> RehearseAnswer:
         learning=learning,
         package=package,
         evaluation=evaluation,
+        example=_example(recent),
         learning_problems=learning_problems,
         number_problems=numbers,
         package_problems=package_problems,
@@ -195,6 +196,15 @@ def _numbers(model: Any, frame: TrainingFrame, log: RunLog, where: str | None) -
         if not math.isfinite(point.number)
     ]
     return findings
+
+
+def _example(frame: TrainingFrame) -> dict[str, Any]:
+    """The row with the fewest nulls, as a caller would write it in JSON."""
+    names = [column.name for column in frame.columns]
+    nulls = frame.table.select(pl.sum_horizontal(pl.col(name).is_null() for name in names))
+    row = frame.table.row(int(nulls.to_series().arg_min() or 0), named=True)
+    plain = (str, int, float, bool)
+    return {name: row[name] if isinstance(row[name], plain) else None for name in names}
 
 
 def _curves(log: RunLog) -> dict[str, list[float]]:

@@ -127,7 +127,7 @@ def _declared_global(table: symtable.SymbolTable) -> set[str]:
 def _first_uses(tree: ast.Module, names: set[str]) -> list[ast.Name]:
     found: dict[str, ast.Name] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in names:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
             first = found.get(node.id)
             if first is None or node.lineno < first.lineno:
                 found[node.id] = node

@@ -1,9 +1,10 @@
 """The checks on a model that was trained on a sample: `training`, `no-nan`, `artifacts`, `gates`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bucle.data import Snapshot, take_snapshot
-from bucle.delivery.checks.check import Bench
+from bucle.delivery.checks.check import LONGEST, Bench
 from bucle.delivery.checks.orders import Judged, JudgeRehearsal, Learning, RehearseAnswer, RehearseOrder
 from bucle.delivery.results import Finding, Verdict, failed, passed, skipped
 from bucle.pipelines import PipelineSpec
@@ -23,7 +24,7 @@ class Rehearsed:
 
 def check_training(bench: Bench) -> Verdict:
     """The loss falls below the trivial baseline's, and a few records can be memorised."""
-    found = _rehearsals(bench)
+    found = rehearsals(bench)
     if isinstance(found, Verdict):
         return found
     findings = [finding for each in found for finding in each.answer.learning_problems]
@@ -35,7 +36,7 @@ def check_training(bench: Bench) -> Verdict:
 
 def check_numbers(bench: Bench) -> Verdict:
     """Predictions and logged metrics are finite numbers."""
-    found = _rehearsals(bench)
+    found = rehearsals(bench)
     if isinstance(found, Verdict):
         return found
     findings = [finding for each in found for finding in each.answer.number_problems]
@@ -44,15 +45,16 @@ def check_numbers(bench: Bench) -> Verdict:
 
 def check_artifacts(bench: Bench) -> Verdict:
     """The model can be packaged, and the package loads in a clean process of the runtime and answers as before."""
-    found = _rehearsals(bench)
+    found = rehearsals(bench)
     if isinstance(found, Verdict):
         return found
     findings: list[Finding] = []
     told = []
+    reports = load_reports(bench, found)
     for each in found:
         findings += each.answer.package_problems
         if each.answer.package is not None:
-            report = load_report(bench, each.answer.package)
+            report = reports[each.answer.package]
             told.append(f"{each.spec.model}: {report.reason}")
             if not report.loadable:
                 advice = "Return an estimator of a library that skops knows."
@@ -64,11 +66,12 @@ def check_artifacts(bench: Bench) -> Verdict:
 
 def check_gates(bench: Bench) -> Verdict:
     """Every gate can be computed from what the pipeline leaves; whether a sample passes them is not the question."""
-    found = _rehearsals(bench)
+    found = rehearsals(bench)
     if isinstance(found, Verdict):
         return found
     findings: list[Finding] = []
     count = 0
+    reports = load_reports(bench, found)
     for each in found:
         evaluation, package = each.answer.evaluation, each.answer.package
         if evaluation is None or package is None:
@@ -77,7 +80,7 @@ def check_gates(bench: Bench) -> Verdict:
         order = JudgeOrder(
             model=each.spec.model or "",
             evaluation=evaluation,
-            load=load_report(bench, package),
+            load=reports[package],
             criteria=criteria,
             slices=slices_needed(criteria),
         )
@@ -101,7 +104,7 @@ def snapshot_of(bench: Bench) -> Snapshot:
     return bench.once("snapshot", lambda: take_snapshot(bench.home, bench.code, bench.scope))
 
 
-def _rehearsals(bench: Bench) -> list[Rehearsed] | Verdict:
+def rehearsals(bench: Bench) -> list[Rehearsed] | Verdict:
     """Rehearse each pipeline that makes a model, once for all checks; a verdict when there is nothing to rehearse."""
     specs = [spec for spec in bench.code.description.specs("pipeline", PipelineSpec) if spec.model]
     if not specs:
@@ -137,12 +140,16 @@ def _list(names: set[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def load_report(bench: Bench, package: str) -> LoadReport:
-    """Load a package in a process that has nothing of the project or of an earlier check in it."""
+def load_reports(bench: Bench, found: Sequence[Rehearsed]) -> dict[str, LoadReport]:
+    """Load the packages in one process that has nothing of the project or of an earlier check in it."""
+    packages = [each.answer.package for each in found if each.answer.package is not None]
 
-    def load() -> LoadReport:
+    def load() -> dict[str, LoadReport]:
+        entry = "bucle.registry:check_loadable_in_child"
         with bench.runners.lend(bench.runtime, bench.checkout, fresh=True) as runner:
-            order = LoadOrder(package)
-            return runner.call("bucle.registry:check_loadable_in_child", order, LoadReport, timeout=120, log=bench.log)
+            return {
+                package: runner.call(entry, LoadOrder(package), LoadReport, timeout=LONGEST, log=bench.log)
+                for package in packages
+            }
 
-    return bench.once(f"load:{package}", load)
+    return bench.once("loads", load)
