@@ -223,3 +223,10 @@ def test_a_training_set_with_a_late_column_or_a_telling_one_is_refused(shop: Sho
     shop.write("shop/__init__.py", TRAINING)
     with pytest.raises(Exception, match="'score' tells the label 'late' too well"):
         shop.ingest()
+
+
+def test_the_rows_own_moment_is_no_copy_of_a_later_one_in_the_same_order() -> None:
+    delays = pl.Series([number * 7 % 37 for number in range(900)])
+    raw = orders_table(900).with_columns(paid=delays, paid_at=pl.col("placed_at") + pl.duration(minutes=delays))
+    assert found(lambda rows: rows, raw) == []
+    assert names(found(lambda rows: rows.with_columns(foo="paid_at"), raw)) == {"foo"}

@@ -105,7 +105,7 @@ def _late_columns(spec: SourceSpec, raw: pl.DataFrame, cleaned: pl.DataFrame) ->
     late: dict[str, tuple[str, str]] = {}
     for column, moment in _really_late(spec, cleaned).items():
         for name in raw.columns:
-            if name != ROW and name not in late and _same_information(aligned, name, column):
+            if name != ROW and name not in late and _same_information(aligned, name, column, f"clean:{spec.timestamp}"):
                 late[name] = (column, moment)
     return late
 
@@ -133,11 +133,15 @@ def _pair(spec: SourceSpec, raw: pl.DataFrame, cleaned: pl.DataFrame) -> pl.Data
     return pl.concat([raw, renamed], how="horizontal") if raw.height == cleaned.height else raw.head(0)
 
 
-def _same_information(aligned: pl.DataFrame, name: str, column: str) -> bool:
+def _same_information(aligned: pl.DataFrame, name: str, column: str, own: str) -> bool:
     other = f"clean:{column}"
     if other not in aligned.columns or aligned.is_empty() or aligned[name].n_unique() < 3:
         return False
     one, two = aligned[name], aligned[other]
+    if one.dtype.is_temporal() and two.dtype.is_temporal():  # over a year any two moments of a row are in the same order
+        one, two = _distance(one, aligned[own]), _distance(two, aligned[own])
+        if one.n_unique() < 3 or two.n_unique() < 3:
+            return bool(one.eq_missing(two).all())
     numbers, others = rankable(one), rankable(two)
     if numbers is not None and others is not None:
         nulls_agree = bool((numbers.is_null() == others.is_null()).mean() >= 0.99)  # type: ignore[operator]
@@ -146,6 +150,12 @@ def _same_information(aligned: pl.DataFrame, name: str, column: str) -> bool:
     if one.dtype == pl.String and two.dtype.is_temporal():
         return one.null_count() == two.null_count() and one.n_unique() == two.n_unique() and _same_order(one, two)
     return bool(texts[0].eq_missing(texts[1]).all())
+
+
+def _distance(moments: pl.Series, own: pl.Series) -> pl.Series:
+    """How long after the row's own moment, in microseconds."""
+    instant = pl.Datetime("us")
+    return moments.cast(instant).to_physical() - own.cast(instant).to_physical()
 
 
 def _same_order(texts: pl.Series, moments: pl.Series) -> bool:

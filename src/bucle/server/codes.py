@@ -42,12 +42,18 @@ class Codes:
             pointer = current_release(reader, scope)
         if pointer is None:
             raise NothingRuns(project=scope.project, environment=scope.environment)
-        key = (scope.project, pointer.commit)
+        return self.at(scope.project, pointer.commit)
+
+    def at(self, project: str, commit: str) -> "Code":
+        """Return the code of a commit of a hosted repository. Raises what exporting or loading it raises."""
+        from bucle.runtimes import load_code
+
+        key = (project, commit)
         with self._turn:
             known = self._released.get(key)
         if known is None:
-            repository = open_repository(self._home, scope.project).path
-            known = load_code(self._home, self._runners, export_commit(self._home, repository, scope.project, pointer.commit))
+            repository = open_repository(self._home, project).path
+            known = load_code(self._home, self._runners, export_commit(self._home, repository, project, commit))
             with self._turn:
                 self._released[key] = known
         return known

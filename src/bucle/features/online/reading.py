@@ -78,15 +78,16 @@ def _read_view(
 ) -> None:
     columns = view.spine_keys
     keys = [encode_key([row.get(column) for column in columns]) for row in rows]
-    wanted = [key for key in keys if key is not None]
-    found = iter(online.read(view_id(view), wanted)) if wanted else iter(())
-    for result, key in zip(results, keys, strict=True):
-        held = next(found) if key is not None else None
+    distinct = [key for key in dict.fromkeys(keys) if key is not None]
+    held = dict(zip(distinct, online.read(view_id(view), distinct), strict=True)) if distinct else {}
+    answers: dict[str | None, dict[str, object]] = {}
+    for key in dict.fromkeys(keys):
+        row = held.get(key) if key is not None else None
         by_function = view.window_us is None
-        values = _values(view, held, names, at_us) if by_function else _windows(view, held, key is not None, at_us)
-        if view.prefix:
-            values = {f"{view.prefix}{name}": value for name, value in values.items()}
-        result.update(values)
+        values = _values(view, row, names, at_us) if by_function else _windows(view, row, key is not None, at_us)
+        answers[key] = {f"{view.prefix}{name}": value for name, value in values.items()} if view.prefix else values
+    for result, key in zip(results, keys, strict=True):
+        result.update(answers[key])
 
 
 def _values(view: ViewSpec, held: OnlineRow | None, names: Sequence[str], at_us: int) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Routes of features: what there is, joined offline, made readable online, read online; and the tick that keeps them fresh."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from bucle.data import Snapshot, take_snapshot
+from bucle.errors import BucleError
 from bucle.features import (
     FrameAnswer,
     FrameRequest,
@@ -23,28 +25,52 @@ from bucle.features import (
     read_online_rows,
     record_read,
 )
-from bucle.ledger import Ledger, Reader, Scope, StoredEvent, Subscription, from_us, parse_instant, within
-from bucle.project import DEV, nearest
+from bucle.ledger import Ledger, Scope, StoredEvent, Subscription, from_us, parse_instant, within
+from bucle.project import DEV, list_projects, nearest
 from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
+from bucle.serving import active_deployments
 
 _FEATURES = "/api/v1/projects/{project}/features"
 _PARQUET = "application/vnd.apache.parquet"
 _LARGEST_ROWS = 1 << 30
+_log = logging.getLogger(__name__)
 
 
 def compose(house: House) -> None:
-    """Keep features readable online: at each tick of the clock, after the data has been ingested."""
+    """Keep features readable online: at each tick, after the data are in, and when a release or a model begins to serve."""
 
-    def tick(event: StoredEvent) -> None:
-        with house.ledger.read() as reader:
-            dev = _materialized_in_dev(reader)
-        due = [(code, scope) for code, scope in house.part(Codes).active() if scope.environment != DEV or scope.project in dev]
-        materialize_due(house.home, house.runners, due)
+    def due(event: StoredEvent) -> None:
+        materialize_due(house.home, house.runners, _due(house, house.part(Codes)))
 
-    house.subscribe(Subscription("features.materialize_due", ("ledger.ticked", "project.environment_pointed"), tick))
+    kinds = ("ledger.ticked", "project.environment_pointed", "serving.deployed")
+    house.subscribe(Subscription("features.materialize_due", kinds, due))
+
+
+def _due(house: House, codes: Codes) -> list[tuple[Code, Scope]]:
+    """Return the code of each environment that needs features online, and that of deployed models with older definitions.
+
+    `dev` needs them once somebody has materialized there, or a model serves there.
+    """
+    with house.ledger.read() as reader:
+        deployed = active_deployments(reader)
+        dev = {project.name for project in list_projects(reader) if list_materialized(reader, Scope(project.name, DEV))}
+    dev |= {each.project for each in deployed if each.environment == DEV}
+    due = [(code, scope) for code, scope in codes.active() if scope.environment != DEV or scope.project in dev]
+    declared = {(scope, spec.digest) for code, scope in due for spec in code.description.specs("view", ViewSpec)}
+    older = {
+        (each.scope, each.candidate.commit)
+        for each in deployed
+        if each.candidate.commit and any((each.scope, view.digest) not in declared for view in each.candidate.contract.views)
+    }
+    for scope, commit in sorted(older, key=str):
+        try:
+            due.append((codes.at(scope.project, commit), scope))
+        except BucleError as error:
+            _log.warning("the code of the model that serves in %s cannot be loaded: %s", scope, error)
+    return due
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +238,6 @@ def _shown(spec: ViewSpec, where: str, held: MaterializedView | None, sets: list
         where=where,
         doc=spec.doc,
     )
-
-
-def _materialized_in_dev(reader: Reader) -> list[str]:
-    """The projects whose working tree somebody has materialized: only these are kept fresh in `dev`."""
-    from bucle.project import list_projects
-
-    names = [each.name for each in list_projects(reader)]
-    return [name for name in names if list_materialized(reader, Scope(name, DEV))]
 
 
 ROUTES = [
