@@ -60,7 +60,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to the address. Raises `server/port-in-use`, `server/bad-address`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only where it sees TCP
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
