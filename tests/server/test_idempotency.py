@@ -1,14 +1,16 @@
 """A write that is sent twice with one Idempotency-Key happens once, also when the server died in between."""
 
+import os
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.server.conftest import Wire
 
 from bucle.errors import BucleError
-from bucle.identity import create_token, list_tokens
-from bucle.ledger import RequestKey, handling
+from bucle.identity import OWNER, create_token, list_tokens
+from bucle.ledger import RequestKey, Ticked, handling
 from bucle.server import Body, Call, House, Route, RouteTable
 
 MakeWire = Callable[..., Wire]
@@ -106,3 +108,18 @@ def test_a_request_that_is_still_at_work_is_not_begun_again(make_wire: MakeWire)
     finish.set()
     thread.join()
     assert (reply.status, reply.code) == (409, "server/request-in-progress")
+
+
+def test_answers_are_forgotten_after_their_time(house: House, wire: Wire) -> None:
+    wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
+    leftover = house.home.folder("tmp") / "body-x"
+    leftover.write_bytes(b"x")
+    assert house.ledger.forget_requests(datetime.now(UTC) - timedelta(days=7)) == 0
+    with house.ledger.write() as tx:
+        tx.execute("UPDATE request SET at_us = 0")
+    os.utime(leftover, (0, 0))
+    with house.ledger.write() as tx:
+        tx.emit(Ticked(datetime.now(UTC)), "clock")
+    house.settle()
+    assert house.ledger.request(f"{OWNER.id}:k") is None
+    assert not leftover.exists()

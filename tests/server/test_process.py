@@ -78,6 +78,19 @@ def test_a_server_for_others_needs_a_token_to_start_and_to_answer(tmp_path: Path
             assert forbidden.value.code == "identity/forbidden"
 
 
+def test_a_token_may_be_asked_for_on_a_laptop_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    refused = bucle("up", "--json", "--home", home, "--port", 0, "--require-token")
+    assert (refused.returncode, error(refused.stderr)) == (1, "server/unprotected")
+    secret = bucle("token", "create", "ana", "--role", "viewer", "--home", home).stdout.strip()
+    with up(home, "--require-token") as server:
+        with connect(server.url) as client, pytest.raises(RemoteError) as unknown:
+            client.get("/api/v1/clock")
+        assert unknown.value.code == "identity/token-missing"
+        with connect(server.url, secret) as client:
+            assert client.get("/api/v1/clock")["kind"] == "wall"
+
+
 def test_events_stream_as_they_come_and_resume_where_the_last_one_was(server: Server) -> None:
     with connect(server.url) as client:
         first = client.post("/api/v1/gc", {})
@@ -197,6 +210,9 @@ def _compare(home: Path, acknowledged: dict[str, str]) -> dict[str, str]:
 def test_a_role_that_only_answers_starts_nothing(tmp_path: Path) -> None:
     with up(tmp_path / "home", "--role", "api") as server, connect(server.url) as client:
         client.post("/api/v1/gc", {})
+        with pytest.raises(RemoteError) as refused:
+            client.post("/api/v1/clock/advance", {"to": "1h"})
+        assert refused.value.code == "server/only-answers"
         kinds = {event["kind"] for event in client.get("/api/v1/events")["events"]}
     assert "ledger.ticked" not in kinds
 

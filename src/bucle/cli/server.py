@@ -21,21 +21,23 @@ _STOP_SECONDS = 60.0
 @click.option("--port", type=click.IntRange(0, 65535), default=7070, show_default=True, help="0 takes any free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; any other needs tokens.")
 @click.option("--allow-host", multiple=True, help="A name by which others reach this server (may be repeated).")
+@click.option("--require-token", is_flag=True, help="Ask for a token on the loopback address too.")
 @click.option(
     "--role", type=click.Choice(["all", "api"]), default="all", show_default=True, help="api only answers, and starts nothing."
 )
 @click.option("--detach", is_flag=True, help="Leave it in the background.")
 @pass_session
-def up(session: Session, port: int, host: str, allow_host: tuple[str, ...], role: str, detach: bool) -> None:
+def up(
+    session: Session, port: int, host: str, allow_host: tuple[str, ...], require_token: bool, role: str, detach: bool
+) -> None:
     """Start the server of the home; `/health` answers when it is ready."""
     if detach:
-        _detach(
-            session, ["--port", str(port), "--host", host, "--role", role, *(f"--allow-host={name}" for name in allow_host)]
-        )
+        words = ["--port", str(port), "--host", host, "--role", role, *(f"--allow-host={name}" for name in allow_host)]
+        _detach(session, [*words, *(["--require-token"] if require_token else [])])
         return
     from bucle.server import ServerOptions, serve
 
-    options = ServerOptions(session.home, host, port, "api" if role == "api" else "all", allow_host)
+    options = ServerOptions(session.home, host, port, "api" if role == "api" else "all", allow_host, require_token)
 
     def ready(url: str) -> None:
         session.show({"url": url, "pid": os.getpid(), "home": session.home}, lambda: click.echo(f"bucle is up at {url}"))

@@ -1,6 +1,7 @@
 """Two ways to the same routes: HTTP to the server that holds the home, or the same application in this process."""
 
 import asyncio
+import atexit
 import http.client
 import socket
 import threading
@@ -136,6 +137,8 @@ class InProcessTransport:
         self._thread = threading.Thread(target=self._loop.run_forever, name="bucle-in-process", daemon=True)
         self._thread.start()
         self._wrote = False
+        self._closed = False
+        atexit.register(self.close)
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Path | None) -> Answer:
         """Run a request through the application."""
@@ -148,7 +151,11 @@ class InProcessTransport:
         raise NeedsServer(home=self._house.home.path)
 
     def close(self) -> None:
-        """Let what the writes brought about happen, then give the home back."""
+        """Let what the writes brought about happen, then give the home back; also when the process ends without it."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
         try:
             if self._wrote:
                 self._house.settle()

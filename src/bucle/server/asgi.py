@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,8 @@ class Application:
         self.table = table
         self.guard = guard
         self._threads = ThreadPoolExecutor(32, "bucle-request")
+        self._lock = threading.Lock()
+        self._at_work = 0
         self._replies = Replies(house.ledger)
         self._statistics = house.part(RequestStatistics)
 
@@ -75,9 +78,13 @@ class Application:
             seconds = time.perf_counter() - started
             self._statistics.count(request.method, pattern, response.status_code, seconds)
 
-    def close(self) -> None:
-        """Let the requests at hand end."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+    def close(self, seconds: float = 10.0) -> bool:
+        """Give the requests at hand so long to end; return whether all did."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + seconds
+        while self._at_work and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not self._at_work
 
     async def _answer(self, request: Request) -> tuple[str, Response]:
         pattern = "(none)"
@@ -87,22 +94,8 @@ class Application:
             route, path = self._find(request)
             pattern = route.path
             return pattern, await self._serve(request, route, path)
-        except BucleError as error:
+        except (BucleError, RemoteError) as error:
             return pattern, self.refuse(problem_of(error, request.headers.get("accept-language", "")), route)
-        except RemoteError as error:
-            code = error.code
-            return pattern, self.refuse(
-                Problem(
-                    type=f"urn:bucle:error:{code}",
-                    title="",
-                    status=error.status,
-                    detail=error.text,
-                    code=code,
-                    where=error.where,
-                    next=error.next_step,
-                ),
-                route,
-            )
         except ClientDisconnect:
             raise
         except Exception:
@@ -156,7 +149,20 @@ class Application:
 
     async def _in_thread(self, work: Callable[[], Response]) -> Response:
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._counted, work)
+        except RuntimeError:  # the threads are shut down
+            raise ShuttingDown() from None
+        return await future
+
+    def _counted(self, work: Callable[[], Response]) -> Response:
+        with self._lock:
+            self._at_work += 1
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._at_work -= 1
 
     def refuse(self, problem: Problem, route: Route | None = None) -> Response:
         """Return the response that carries a problem document, in the form that the route's protocol has for errors."""

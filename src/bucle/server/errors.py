@@ -144,9 +144,9 @@ class BadAddress(BucleError, code="server/bad-address"):
 
 
 class Unprotected(BucleError, code="server/unprotected", status=403):
-    """A server for other machines needs tokens, and the home has none."""
+    """A server for other machines, or with `--require-token`, needs tokens, and the home has none."""
 
-    message = "{host} is not a loopback address, and this home has no valid token: anybody could do anything."
+    message = "A server on {host} would ask for tokens, and this home has none that is valid."
     next = "Make one first: `bucle token create NAME --role owner`."
 
 
@@ -162,3 +162,10 @@ class NothingRuns(BucleError, code="server/nothing-runs", status=404):
 
     message = "No release of {project!r} runs in {environment!r} yet."
     next = "`bucle release` makes one, `bucle promote` brings it there; `dev` runs the working tree."
+
+
+class OnlyAnswers(BucleError, code="server/only-answers", status=409):
+    """The server was started with a role that only answers, and was asked to act on its own."""
+
+    message = "This server only answers (--role api); it moves no clock."
+    next = "Start it with `bucle up --role all`."

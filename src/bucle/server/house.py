@@ -63,6 +63,7 @@ class House:
         self._checks: list[Callable[[], list[Finding]]] = []
         self._explain: list[Callable[[str], Explanation | None]] = []
         self._dispatcher: Dispatcher | None = None
+        self._composing = threading.Lock()
         self._closing = threading.Event()
 
     @property
@@ -85,9 +86,10 @@ class House:
     @property
     def dispatcher(self) -> Dispatcher:
         """What hands events to the subscriptions; there once all rooms are composed."""
-        if self._dispatcher is None:
-            self._dispatcher = Dispatcher(self.ledger, self._subscriptions)
-        return self._dispatcher
+        with self._composing:
+            if self._dispatcher is None:
+                self._dispatcher = Dispatcher(self.ledger, self._subscriptions)
+            return self._dispatcher
 
     def add(self, part: object, as_type: type | None = None) -> None:
         """Put a room's part in; others find it by its type (or the Protocol that is given)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
-from bucle.errors import BucleError
+from bucle.errors import BucleError, RemoteError
 from bucle.identity import Principal
 from bucle.ledger import Ledger, RequestKey, handling
 from bucle.server.errors import AlreadyDone, BadKey, InProgress, KeyReused
@@ -66,7 +66,7 @@ class Replies:
         with handling(request):
             try:
                 response = act()
-            except BucleError as error:
+            except (BucleError, RemoteError) as error:
                 self._ledger.keep_answer(request.name, error.status, msgspec.json.encode(problem_of(error)).decode())
                 raise
         body = bytes(response.body) if hasattr(response, "body") else None

@@ -4,13 +4,13 @@ from http import HTTPStatus
 
 import msgspec
 
-from bucle.errors import BucleError
+from bucle.errors import BucleError, RemoteError
 from bucle.messages import LANGUAGES, translate_error
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
+class Problem(msgspec.Struct, frozen=True):
     """What every failed request is answered with (RFC 9457, with the members `code`, `where`, `next`)."""
 
     type: str
@@ -22,21 +22,20 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
-def problem_of(error: BucleError, accept_language: str = "") -> Problem:
+def problem_of(error: BucleError | RemoteError, accept_language: str = "") -> Problem:
     """Return the problem document of an error in the wanted language."""
+    if isinstance(error, RemoteError):
+        return _problem(error.code, error.status, error.text, error.where, error.next_step)
     detail, following = translate_error(error, wanted_language(accept_language))
-    return Problem(
-        type=f"urn:bucle:error:{error.code}",
-        title=HTTPStatus(error.status).phrase,
-        status=error.status,
-        detail=detail,
-        code=error.code,
-        where=error.where,
-        next=following,
-    )
+    return _problem(error.code, error.status, detail, error.where, following)
 
 
 def wanted_language(accept_language: str) -> str:
     """Return the first language of an Accept-Language header that there is, else English."""
     offered = (part.split(";")[0].strip()[:2].lower() for part in accept_language.split(","))
     return next((lang for lang in offered if lang in LANGUAGES), "en")
+
+
+def _problem(code: str, status: int, detail: str, where: str | None, following: str) -> Problem:
+    title = HTTPStatus(status).phrase
+    return Problem(f"urn:bucle:error:{code}", title, status, detail, code, where, following)

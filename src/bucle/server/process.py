@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import logging.handlers
+import os
 import signal
 import socket
 import threading
@@ -20,7 +21,7 @@ from bucle.server.app import open_house, route_table
 from bucle.server.asgi import Application
 from bucle.server.errors import BadAddress, PortInUse, Unprotected
 from bucle.server.house import House
-from bucle.server.security import guard_for, is_loopback
+from bucle.server.security import guard_for
 
 Role = Literal["all", "api"]
 """`all` also acts on its own (clock, triggers, runs); `api` only answers."""
@@ -35,6 +36,7 @@ class ServerOptions:
     port: int = 7070
     role: Role = "all"
     allowed_hosts: tuple[str, ...] = ()
+    require_token: bool = False
 
 
 def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -46,15 +48,18 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
         house = open_house(options.home, "server", acts=options.role == "all")
         handler = _log_to(house.home.folder("logs") / "bucle.log")
         try:
-            if not is_loopback(options.host) and not has_tokens(house.ledger):
+            guard = guard_for(options.host, options.allowed_hosts, options.require_token)
+            if guard.tokens_required and not has_tokens(house.ledger):
                 raise Unprotected(host=options.host, where="--host")
-            application = Application(house, route_table(), guard_for(options.host, options.allowed_hosts))
+            application = Application(house, route_table(), guard)
             _answer(application, listener, options, ready)
-            application.close()
+            ended = application.close()
         finally:
             house.close()
             logging.getLogger().removeHandler(handler)
             handler.close()
+    if not ended:  # a request that does not end must not keep the process: what it has not committed never was
+        os._exit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

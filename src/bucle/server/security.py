@@ -67,11 +67,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def guard_for(host: str, allowed: tuple[str, ...] = ()) -> Guard:
-    """Return what a server that listens on `host` demands: on loopback no token, elsewhere one."""
+def guard_for(host: str, allowed: tuple[str, ...] = (), require_token: bool = False) -> Guard:
+    """Return what a server that listens on `host` demands: on loopback no token unless it is wished, elsewhere one."""
     named = frozenset(name.lower() for name in allowed)
     if is_loopback(host):
-        return Guard(_LOOPBACK_NAMES | {host} | named, any_address=False, tokens_required=False)
+        return Guard(_LOOPBACK_NAMES | {host} | named, any_address=False, tokens_required=require_token)
     own = {host.lower(), socket.gethostname().lower()}
     return Guard(_LOOPBACK_NAMES | own | named, any_address=True, tokens_required=True)
 

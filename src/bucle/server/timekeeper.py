@@ -15,7 +15,7 @@ from bucle.ledger import (
     current_context,
     format_instant,
 )
-from bucle.server.errors import ClockBusy
+from bucle.server.errors import ClockBusy, OnlyAnswers
 from bucle.server.house import House
 
 _HOUR = timedelta(hours=1)
@@ -52,8 +52,10 @@ class Timekeeper:
     def advance(self, until: datetime) -> ClockState:
         """Send the replay clock on its way, and return at once; `state` shows how far it is.
 
-        Raises `server/clock-busy`, `ledger/clock-not-replay`, `ledger/clock-backwards`.
+        Raises `server/clock-busy`, `server/only-answers`, `ledger/clock-not-replay`, `ledger/clock-backwards`.
         """
+        if not self._house.acts:
+            raise OnlyAnswers()
         with self._lock:
             if self._until is not None:
                 raise ClockBusy(until=format_instant(self._until))

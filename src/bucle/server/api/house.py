@@ -4,20 +4,24 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bucle.ledger import EventFilter
+from bucle.ledger import EventFilter, Subscription
 from bucle.server.house import Finding, House
 from bucle.server.routing import PUBLIC, Call, Route
 from bucle.version import __version__
 
 _STARTED = time.monotonic()
 _LITTLE_SPACE = 1 << 30
+_REMEMBERED = timedelta(days=7)
 
 
 def compose(house: House) -> None:
-    """Have the doctor look at the home's disk and at events that could not be delivered."""
+    """Have the doctor look at the home's disk and at events that could not be delivered; forget what is long over."""
     house.check_with(lambda: [_disk(house), _integrity(house), _deliveries(house)])
+    house.on_start(lambda: _forget(house))
+    house.subscribe(Subscription("server.forget", ("ledger.ticked",), lambda event: _forget(house)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,15 @@ def openapi(call: Call) -> dict[str, Any]:
     from bucle.server.openapi import describe
 
     return describe(route_table().routes)
+
+
+def _forget(house: House) -> None:
+    """Drop the answers of requests that nobody sends again, and bodies that a killed server left."""
+    old = datetime.now(UTC) - _REMEMBERED
+    house.ledger.forget_requests(old)
+    for body in house.home.folder("tmp").glob("body-*"):
+        if body.stat().st_mtime < old.timestamp():
+            body.unlink(missing_ok=True)
 
 
 def _disk(house: House) -> Finding:
