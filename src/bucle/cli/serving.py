@@ -10,7 +10,7 @@ import click
 from bucle.cli.session import Command, Group, Session, pass_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _REQUEST = 1000
 _LABELS = 5000
@@ -27,9 +27,11 @@ _ENVIRONMENT = click.option("--environment", "-e", default="dev", show_default=T
 @pass_session
 def predict(session: Session, service: str, file: Path, out: Path | None, batch: bool, environment: str) -> None:
     """Ask SERVICE for predictions; columns that it does not take are left out."""
+    from bucle.serving import kind_of
+
     query = {"environment": environment}
     if batch:
-        query["format"] = _suffix(file)
+        query["format"] = kind_of(file)
         answer = session.client.post(session.client.path("services", service, "batch"), file, query)
     else:
         answer = _ask(session, service, file, query)
@@ -54,9 +56,11 @@ def labels() -> None:
 @pass_session
 def send(session: Session, file: Path, service: str | None, environment: str) -> None:
     """Send the labels of FILE: prediction_id or key, value, observed_at and, to correct one, replace."""
+    from bucle.serving import kind_of, read_records
+
     client, query = session.client, {"environment": environment}
     name = service or _only_service(session, environment)
-    rows = [_label(row) for row in _read(file)]
+    rows = [_label(row) for row in read_records(file, kind_of(file))]
     total = {"service": name, "recorded": 0, "repeated": 0, "corrected": 0}
     for start in range(0, len(rows), _LABELS):
         session.progress(f"{start} of {len(rows)} labels")
@@ -69,10 +73,12 @@ def send(session: Session, file: Path, service: str | None, environment: str) ->
 
 def _ask(session: Session, service: str, file: Path, query: dict[str, str]) -> dict[str, Any]:
     """Send a file's rows in requests and return the answers as one."""
+    from bucle.serving import fitted, kind_of, read_records
+
     client = session.client
     fields = client.get(client.path("services", service), query)["fields"]
     whole: dict[str, Any] = {}
-    rows = list(_fitted(_read(file), fields))
+    rows = [fitted(record, fields) for record in read_records(file, kind_of(file))]
     for start in range(0, max(len(rows), 1), _REQUEST):
         session.progress(f"{start} of {len(rows)} rows")
         answer = client.post(client.path("services", service, "predict"), {"rows": rows[start : start + _REQUEST]}, query)
@@ -80,16 +86,6 @@ def _ask(session: Session, service: str, file: Path, query: dict[str, str]) -> d
         whole["predictions"] += answer["predictions"]
     session.progress_done()
     return whole
-
-
-def _fitted(rows: Sequence[dict[str, Any]], fields: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield rows with the service's fields only; what a CSV took for a number is text where the service wants text."""
-    for row in rows:
-        yield {
-            name: str(row[name]) if dtype == "category" and isinstance(row[name], int | float) else row[name]
-            for name, dtype in fields.items()
-            if name in row
-        }
 
 
 def _only_service(session: Session, environment: str) -> str:
@@ -108,45 +104,10 @@ def _label(row: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _suffix(file: Path) -> str:
-    kind = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(file.suffix.lower())
-    if kind is None:
-        raise click.UsageError(f"{file.name} is neither .csv, .parquet nor .jsonl")
-    return kind
-
-
-def _read(file: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file. Raises `serving/bad-rows`."""
-    from bucle.serving import BadRows
-
-    kind = _suffix(file)
-    try:
-        if kind == "jsonl":
-            return _read_lines(file)
-        import polars as pl
-
-        table = pl.read_csv(file, try_parse_dates=True) if kind == "csv" else pl.read_parquet(file)
-        return table.to_dicts()
-    except Exception as error:
-        raise BadRows(source=file.name, reason=" ".join(str(error).split("\n")[0].split()), where=str(file)) from None
-
-
-def _read_lines(file: Path) -> list[dict[str, Any]]:
-    import msgspec
-
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    rows = []
-    for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        if line.strip():
-            try:
-                rows.append(decoder.decode(line))
-            except msgspec.MsgspecError as error:
-                raise ValueError(f"line {number}: {error}") from None
-    return rows
-
-
 def _write(out: Path, predictions: Sequence[dict[str, Any]]) -> None:
-    kind = _suffix(out)
+    from bucle.serving import kind_of
+
+    kind = kind_of(out)
     if kind == "jsonl":
         import msgspec
 

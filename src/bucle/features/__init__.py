@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bucle.features.entities import Entity, EntitySpec
     from bucle.features.errors import NotMaterialized, TooFarBack, UnknownFeature
     from bucle.features.exchange import FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
-    from bucle.features.frames import FrameFacts, TrainingFrame
+    from bucle.features.frames import FRAME_TIME, FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
     from bucle.features.materialization import Materialized, materialize, materialize_due
     from bucle.features.offline import offline_features
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bucle.features.views import AggregateSpec, AggregateView, FeatureView, RoleView, View, ViewSpec, aggregates, features
 
 _FACE = {
+    "FRAME_TIME": "frames",
     "SPLIT": "training",
     "AggregateSpec": "views",
     "AggregateView": "views",
@@ -76,6 +77,7 @@ _FACE = {
 }
 
 __all__ = [
+    "FRAME_TIME",
     "SPLIT",
     "AggregateSpec",
     "AggregateView",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY, TIME = "__key", "__time"
+FRAME_TIME = TIME
+"""The column of a frame or a spine that holds each row's moment."""
+
 _TABLE, _FACTS = "frame.parquet", "frame.json"
 _FORMAT = 1
 

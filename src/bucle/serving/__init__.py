@@ -1,5 +1,6 @@
 """Serving: a deployed model version answers for a service; every answer is logged, and labels come back to it."""
 
+from bucle.serving.batch import Batches
 from bucle.serving.causes import prediction_causes
 from bucle.serving.contract import Contract, Encoder, Record, Value
 from bucle.serving.deployments import (
@@ -28,6 +29,7 @@ from bucle.serving.errors import (
     UnknownPrediction,
     UnknownService,
 )
+from bucle.serving.files import KINDS, fitted, kind_of, read_records
 from bucle.serving.history import Caller, LoggedPrediction, callers, get_prediction, recent_predictions
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
 from bucle.serving.planning import checkout_of, contract_of, plan_candidate, runner_starter, services_of
@@ -38,11 +40,13 @@ from bucle.serving.worker import InferOrder, Inferred
 
 __all__ = [
     "BOUNDS",
+    "KINDS",
     "LARGEST_LABEL_BATCH",
     "LARGEST_REQUEST",
     "AmbiguousService",
     "BadRows",
     "BadTensor",
+    "Batches",
     "Caller",
     "Candidate",
     "Contract",
@@ -76,11 +80,14 @@ __all__ = [
     "contract_of",
     "current_deployment",
     "deploy",
+    "fitted",
     "get_deployment",
     "get_prediction",
+    "kind_of",
     "list_deployments",
     "plan_candidate",
     "prediction_causes",
+    "read_records",
     "recent_predictions",
     "record_labels",
     "rollback",

@@ -57,6 +57,17 @@ class Predictions(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredRow:
+    """A row that a model answered: its key, the moment of its features (microseconds UTC), inputs in signature order."""
+
+    key: Value
+    moment_us: int
+    inputs: list[Value]
+    output: float
+    unseen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Live:
     """A deployment with what its first use compiled."""
 
@@ -124,9 +135,9 @@ class Services:
             live.encoder.check(rows)
             as_of_us = self._ledger.clock.now_us()
             features = self._features(scope, live.encoder.contract, rows, as_of_us)
-            answer = self.answer(
-                live.deployment, rows, live.encoder.encode(rows, features), [as_of_us] * len(rows), "online", client
-            )
+            encoded = live.encoder.encode(rows, features)
+            answered = self._answered(live.deployment, rows, encoded, as_of_us)
+            answer = self.answer(live.deployment, answered, "online", client)
         except BucleError as error:
             self.meter.refused(scope, service, by_request=error.status < 500, nonfinite=isinstance(error, NotANumber))
             raise
@@ -134,19 +145,12 @@ class Services:
         self.meter.answered(scope, service, len(rows), unseen, time.perf_counter() - began)
         return answer
 
-    def answer(
-        self, deployment: Deployment, rows: Sequence[Record], encoded: Encoded, moments: Sequence[int], store: str, client: str
-    ) -> Predictions:
-        """Let the model answer encoded rows and log the answers, features from `store`, each as of its moment.
-
-        Raises `serving/not-a-number`, `serving/log-full`, `serving/model-unavailable`.
-        """
-        outputs = self._infer(deployment, encoded)
+    def answer(self, deployment: Deployment, rows: Sequence[AnsweredRow], store: str, client: str) -> Predictions:
+        """Log what a deployment's model answered, features from `store`, and return it. Raises `serving/log-full`."""
         candidate, contract = deployment.candidate, deployment.candidate.contract
-        keys = [row[contract.key] if contract.key else None for row in rows]
         logged = [
-            LoggedRow(new_id("pred"), None if key is None else str(key), moment, values, output)
-            for key, moment, values, output in zip(keys, moments, encoded.values, outputs, strict=True)
+            LoggedRow(new_id("pred"), None if row.key is None else str(row.key), row.moment_us, row.inputs, row.output)
+            for row in rows
         ]
         request = self._log(deployment, logged, store, client)
         return Predictions(
@@ -160,10 +164,18 @@ class Services:
             label=contract.label,
             threshold=contract.threshold,
             predictions=[
-                Prediction(row.id, key, row.output, contract.decision(row.output), unseen)
-                for row, key, unseen in zip(logged, keys, encoded.unseen, strict=True)
+                Prediction(entry.id, row.key, row.output, contract.decision(row.output), row.unseen)
+                for entry, row in zip(logged, rows, strict=True)
             ],
         )
+
+    def _answered(self, deployment: Deployment, rows: Sequence[Record], encoded: Encoded, at_us: int) -> list[AnsweredRow]:
+        key = deployment.candidate.contract.key
+        outputs = self._infer(deployment, encoded)
+        return [
+            AnsweredRow(row[key] if key else None, at_us, values, output, unseen)
+            for row, values, output, unseen in zip(rows, encoded.values, outputs, encoded.unseen, strict=True)
+        ]
 
     def _infer(self, deployment: Deployment, encoded: Encoded) -> list[float]:
         candidate = deployment.candidate

@@ -56,14 +56,19 @@ def load(order: LoadOrder, child: "Child") -> Loaded:
 
 def infer(order: InferOrder, child: "Child") -> Inferred:
     """Answer vectors."""
+    return Inferred(answer_vectors(order.package, order.vectors, child))
+
+
+def answer_vectors(package: str, given: list[list[float | None]], child: "Child") -> list[float | None]:
+    """Return one number for each vector; see `Inferred`."""
     import numpy as np
 
-    model, vectors = _model(order.package, child), np.array(order.vectors, dtype=np.float64)
+    model, vectors = _model(package, child), np.array(given, dtype=np.float64)
     whole = _answers(model, vectors)
     if whole is not None:
-        return Inferred(whole)
+        return whole
     single = [_answers(model, vectors[row : row + 1]) for row in range(len(vectors))]
-    return Inferred([None if answer is None else answer[0] for answer in single])
+    return [None if answer is None else answer[0] for answer in single]
 
 
 def _answers(model: "LoadedModel", vectors: "NDArray[np.float64]") -> list[float | None] | None:

@@ -1,12 +1,17 @@
 """Routes of serving: predictions, labels, the prediction log, what is deployed."""
 
+from pathlib import Path
+
 import msgspec
 
 from bucle.ledger import Scope, Subscription, UnknownId
+from bucle.server.errors import BadParameter
 from bucle.server.house import Explanation, House
 from bucle.server.routing import MEBIBYTE, Body, Call, Route
 from bucle.serving import (
+    KINDS,
     LARGEST_LABEL_BATCH,
+    Batches,
     Caller,
     Deployment,
     LabelReceipt,
@@ -36,6 +41,7 @@ def compose(house: House) -> None:
     services = Services(house.ledger, folder, runner_starter(house.home, house.artifacts.root))
     house.add(services)
     house.subscribe(Subscription("serving-settle", ("serving.deployed", "serving.withdrawn"), lambda event: services.settle()))
+    house.add(Batches(house.home, house.artifacts, house.runners, services))
     house.on_start(services.start)
     house.on_stop(services.close)
     house.explain_with(lambda id: _explain(house, id))
@@ -100,6 +106,15 @@ def predict(call: Call) -> Predictions:
     """Answer rows."""
     body: PredictBody = call.body
     return call.house.part(Services).predict(call.scope, call.path["service"], body.rows, client=call.client)
+
+
+def predict_file(call: Call) -> Predictions:
+    """Answer the rows of a file, each with the features of its own moment from the offline store."""
+    kind = call.query.get("format", "")
+    if kind not in KINDS:
+        raise BadParameter(name="format", value=kind[:100], expected=", ".join(KINDS), where="query.format")
+    batches = call.house.part(Batches)
+    return batches.predict(call.scope, call.path["service"], call.body, kind, name="the file", client=call.client)
 
 
 def label(call: Call) -> LabelReceipt:
@@ -185,6 +200,16 @@ ROUTES = [
     Route("GET", f"{_SERVICE}/predictions", read_predictions, "serving.read", "Its newest predictions", query=("limit",)),
     Route("GET", f"{_SERVICE}/callers", read_callers, "serving.read", "Who calls it"),
     Route("POST", f"{_SERVICE}/predict", predict, "serving.predict", "Predict rows", PredictBody, limit=8 * MEBIBYTE),
+    Route(
+        "POST",
+        f"{_SERVICE}/batch",
+        predict_file,
+        "serving.predict",
+        "Predict the rows of a file, features as of each row's moment",
+        Path,
+        query=("format",),
+        limit=256 * MEBIBYTE,
+    ),
     Route("POST", f"{_SERVICE}/labels", label, "serving.label", "Send outcomes", LabelsBody, limit=8 * MEBIBYTE),
     Route(
         "GET",

@@ -1,0 +1,68 @@
+"""Batch predictions over a file: features from the offline store, answers logged like all others (K-25, G-dep)."""
+
+from pathlib import Path
+
+import msgspec
+
+from bucle.artifacts import ArtifactStore
+from bucle.data import take_snapshot
+from bucle.ledger import Home, Scope
+from bucle.runtimes import RunnerPool, load_code
+from bucle.serving.errors import EmptyRequest, NotANumber
+from bucle.serving.planning import checkout_of
+from bucle.serving.predictions import AnsweredRow, Predictions, Services
+from bucle.serving.scoring import Scored, ScoredRow, ScoreOrder
+
+_CHUNK = 1000
+
+
+class Batches:
+    """Scores files in children of a deployment's code."""
+
+    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, services: Services) -> None:
+        self._home, self._artifacts, self._runners, self._services = home, artifacts, runners, services
+
+    def predict(self, scope: Scope, service: str, file: Path, kind: str, *, name: str = "", client: str = "") -> Predictions:
+        """Answer the rows of a file, each with the features of its own moment. Nothing is logged when a row is refused.
+
+        Raises `serving/nothing-deployed`, `serving/bad-rows`, `serving/not-a-number` and the errors of requests.
+        """
+        deployment = self._services.current(scope, service)
+        code = load_code(self._home, self._runners, checkout_of(self._home, deployment))
+        candidate, now_us = deployment.candidate, self._home.ledger.clock.now_us()
+        order = ScoreOrder(
+            rows=self._artifacts.put_file(file),
+            kind=kind,
+            name=name or file.name,
+            contract=candidate.contract,
+            package=candidate.package,
+            snapshot=take_snapshot(self._home, code, scope),
+            now_us=now_us,
+        )
+        with self._runners.lend(code.runtime, code.checkout) as runner:
+            scored = runner.call("bucle.serving.scoring:score_in_child", order, Scored)
+        rows = msgspec.json.decode(self._artifacts.get_bytes(scored.rows), type=list[ScoredRow])
+        if not rows:
+            raise EmptyRequest(where=name or file.name)
+        answered = [self._answered(place, row, candidate.model, candidate.version, service) for place, row in enumerate(rows)]
+        return self._log(answered, scope, service, client)
+
+    def _answered(self, place: int, row: ScoredRow, model: str, version: int, service: str) -> AnsweredRow:
+        if row.output is None:
+            raise NotANumber(model=model, version=version, row=place, service=service)
+        return AnsweredRow(row.key, row.moment_us, row.inputs, row.output, row.unseen)
+
+    def _log(self, rows: list[AnsweredRow], scope: Scope, service: str, client: str) -> Predictions:
+        """Log the answers in pieces, each of which is shipped before the spool could fill, and return them as one."""
+        deployment = self._services.current(scope, service)
+        whole: Predictions | None = None
+        for start in range(0, len(rows), _CHUNK):
+            part = self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client)
+            self._services.flush()
+            if whole is None:
+                whole = part
+            else:
+                whole.predictions.extend(part.predictions)
+        if whole is None:
+            raise EmptyRequest()
+        return whole
