@@ -3,10 +3,11 @@
 import datetime as dt
 from unittest.mock import patch
 
+import polars as pl
 import pytest
 
 from bucle.data import FileWatch, ingest_due
-from bucle.ledger import Ticked, because
+from bucle.ledger import Scope, Ticked, because
 from bucle.runtimes import Runner
 
 from .conftest import SHOP, START, Shop, orders_table
@@ -77,6 +78,50 @@ def test_what_fails_is_told_once_and_does_not_stop_the_other_sources(shop: Shop)
     failed = shop.events("data.ingestion_failed")
     assert [(event.data["source"], event.data["code"]) for event in failed] == [("orders", "data/no-files")]
     assert str(failed[0].data["where"]).startswith("shop/__init__.py:")
+
+
+def test_a_month_that_ends_is_validated_and_one_that_breaks_the_schema_is_not_trained_on(shop: Shop, ticker: Ticker) -> None:
+    schema = """
+    source = "orders"
+    [columns]
+    order_id = { type = "text" }
+    placed_at = { type = "instant" }
+    amount = { type = "number" }
+    city = { type = "text", values = ["Madrid", "Sevilla", "Vigo"] }
+    paid = { type = "number" }
+    paid_at = { type = "instant" }
+    """
+    shop.write("schemas/orders.toml", schema)
+    broken = (
+        pl.when((pl.col("placed_at").dt.month() == 4) & (pl.col("placed_at").dt.day() > 15))
+        .then(pl.lit("Lugo"))
+        .otherwise("city")
+    )
+    shop.put(orders_table(1200).with_columns(city=broken))
+    ticker.tick()
+    assert [event.data["outcome"] for event in shop.events("data.validated")] == ["pass"]
+    ticker.tick(24)
+    assert len(shop.events("data.validated")) == 1
+    ticker.tick(24 * 16)
+    ticker.tick(24 * 30)
+    validated = shop.events("data.validated")
+    assert [(event.data["outcome"], event.data["vetoed"]) for event in validated] == [
+        ("pass", []),
+        ("pass", []),
+        ("stop", ["2013-04"]),
+    ]
+    assert shop.home.ledger.event(validated[2].caused_by[0]).kind == "ledger.ticked"
+    assert shop.snapshot().versions["orders"].vetoed == ("2013-04",)
+
+
+def test_environments_that_ask_the_same_at_the_same_moment_share_the_answer(shop: Shop) -> None:
+    shop.put(orders_table(100))
+    first = shop.ingest()
+    shop.ingest(scope=Scope("shop", "test"))
+    with patch.object(Runner, "call", side_effect=AssertionError("no child is needed")):
+        third = shop.ingest(scope=Scope("shop", "production"))
+    assert third.manifest == first.manifest
+    assert third.report == first.report
 
 
 def test_refused_data_are_not_announced(shop: Shop, ticker: Ticker) -> None:

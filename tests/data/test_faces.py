@@ -84,7 +84,7 @@ def test_what_does_not_exist_is_answered_with_its_code(place: Place) -> None:
     assert place.run("data", "infer", "orders", fails=1)["code"] == "data/no-version"
     place.run("data", "add", "orders")
     with connect(home=place.home, project="shop") as client, pytest.raises(RemoteError) as caught:
-        client.get(client.path("data", "versions", "orders", "files", "../../ledger.db"))
+        client.get(client.path("data", "versions", "orders", "files", "other.parquet"))
     assert caught.value.code == "data/unknown-file"
     assert place.run("data", "add", "orders", "--environment", "test", fails=1)["code"] == "server/nothing-runs"
 

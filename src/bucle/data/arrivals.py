@@ -1,8 +1,9 @@
 """What a tick of the clock brings: changed files are ingested, and rows that became visible are announced."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from bucle.data import store as sql
 from bucle.data.errors import DataRefused, NoFiles
 from bucle.data.events import Arrived, IngestionFailed
 from bucle.data.files import find_files
-from bucle.data.ingestion import ingest, searched
+from bucle.data.ingestion import ingest, searched, validate
 from bucle.data.manifests import load_manifest, rows_visible
 from bucle.data.schemas import schema_path
 from bucle.data.snapshots import source_specs
@@ -51,6 +52,7 @@ class FileWatch:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[Path, Scope, str], tuple[object, ...]] = {}
+        self._months: dict[tuple[Path, Scope, str], str] = {}
         self._watched: dict[tuple[Path, str, Scope], list[_Watched]] = {}
         self._turn = threading.Lock()
 
@@ -73,6 +75,17 @@ class FileWatch:
             before, self._seen[key] = self._seen.get(key), state
         return before != state
 
+    def new_month(self, home: Home, scope: Scope, watched: _Watched) -> bool:
+        """Return whether a month has ended since the source was last validated: then its rows are all there to be judged."""
+        key, month = (home.path, scope, watched.spec.name), home.ledger.clock.now().strftime("%Y-%m")
+        with self._turn:
+            if self._months.get(key) == month:
+                return False
+            self._months[key] = month
+        with home.ledger.read() as reader:
+            version = fitting_version(reader, scope, watched.spec.name, watched.digest)
+        return version is not None and home.ledger.event(version.validated_event).as_of.strftime("%Y-%m") != month
+
 
 def ingest_due(
     home: Home,
@@ -83,6 +96,7 @@ def ingest_due(
 ) -> int:
     """For each code and its environment: ingest sources whose files changed, announce rows newly visible; return how many.
 
+    When a month has ended, sources with a reviewed schema are validated again: on a replay clock no file may have changed.
     Called for each `ledger.ticked`, whose event is then the cause of all. What fails is an event, `data.ingestion_failed`,
     once for each state of the files, and keeps no other source from being ingested. Reads no Parquet and starts no child
     when nothing changed.
@@ -91,8 +105,11 @@ def ingest_due(
     for code, scope in due:
         sources = watch.sources(home, code, scope)
         for watched in sources:
+            where = (home, artifacts, runners, code, scope, watched.spec.name)
             if watch.changed(home, scope, watched):
-                _try_ingest(home, artifacts, runners, code, scope, watched.spec)
+                _try(home, scope, watched.spec, partial(ingest, *where))
+            elif watched.schema.is_file() and watch.new_month(home, scope, watched):
+                _try(home, scope, watched.spec, partial(validate, *where))
         arrived += _announce(home, artifacts, scope, [(watched.spec.name, watched.digest) for watched in sources])
     return arrived
 
@@ -129,11 +146,9 @@ def _watched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> _Watch
     return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name))
 
 
-def _try_ingest(
-    home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope, spec: SourceSpec
-) -> None:
+def _try(home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object]) -> None:
     try:
-        ingest(home, artifacts, runners, code, scope, spec.name)
+        work()
     except DataRefused:
         return  # its own event, data.validated with outcome "stop", says so
     except (BucleError, RemoteError) as error:

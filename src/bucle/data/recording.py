@@ -50,25 +50,35 @@ def record_version(
     with because(created):
         profiled = SourceProfiled(spec.name, id, result.profile, result.visible, result.null_shares, result.labels)
         transaction.emit(profiled, id)
-        record_validation(transaction, id, spec, schema, result)
+        record_validation(transaction, id, spec, schema, result, accepted=False)
     _record_lineage(transaction, spec, id, result, created)
     return get_version(transaction, id)
 
 
-def record_validation(transaction: Transaction, id: str, spec: SourceSpec, schema: Schema | None, result: IngestResult) -> int:
-    """Enter what validation found about a version: its outcome, its vetoes; return the event's seq (K-14, K-19, G1-dv)."""
-    report = result.validation
+def record_validation(
+    transaction: Transaction, id: str, spec: SourceSpec, schema: Schema | None, result: IngestResult, *, accepted: bool
+) -> int:
+    """Enter what validation found about a version: its outcome, its vetoes; return the event's seq (K-14, K-19, G1-dv).
+
+    A version that was `accepted` by the same schema before stays current when a later month of it breaks the schema: that
+    month is vetoed as well.
+    """
+    report, digest = result.validation, schema.digest if schema else None
     recorded = _record_schema(transaction, spec, schema)
     version = get_version(transaction, id)
+    stopping = [finding for finding in report.findings if finding.kind == "schema"]
+    later = accepted and version.schema == digest and version.outcome != "stop" and all(each.partition for each in stopping)
+    broken = {each.partition for each in stopping if each.partition} if later else set()
+    outcome = "warn" if stopping and later else report.outcome
+    vetoed = sorted({*report.vetoed, *broken})
     with because(version.event, recorded):
         shown = [str(finding) for finding in report.findings[:_MOST_FINDINGS]]
-        digest = schema.digest if schema else None
-        validated = Validated(spec.name, id, report.outcome, digest, result.report, report.rows, shown, list(report.vetoed))
+        validated = Validated(spec.name, id, report.outcome, digest, result.report, report.rows, shown, vetoed)
         event = transaction.emit(validated, id)
-    transaction.execute(store.UPDATE_VALIDATION, (digest, report.outcome, result.report, event, id))
+    transaction.execute(store.UPDATE_VALIDATION, (digest, outcome, result.report, event, id))
     transaction.execute(store.DELETE_VETOES, (id,))
     place = (version.project, version.environment, spec.name, id)
-    transaction.execute_many(store.INSERT_VETO, ((*place, month, event) for month in report.vetoed))
+    transaction.execute_many(store.INSERT_VETO, ((*place, month, event) for month in vetoed))
     return event
 
 
