@@ -160,3 +160,17 @@ def test_other_rows_have_another_identity() -> None:
     model = boosted(flights(500, 1))
     ids = {evaluate_model(model, flights(200, seed)).rows_id for seed in (1, 2, 2)}
     assert len(ids) == 2
+
+
+def test_a_category_of_many_values_has_its_most_frequent_ones_as_slices() -> None:
+    from dataclasses import replace
+
+    frame = flights(1000, 1)
+    names = tuple(f"T{number:03}" for number in range(120))
+    tails = [names[min(int(number**0.75), 119)] for number in range(1000)]
+    columns = (FrameColumn("origin", "category", None, names), *frame.columns[1:])
+    many = replace(frame, table=frame.table.with_columns(origin=pl.Series(tails)), columns=columns)
+    found = evaluate_model(LogisticRegression().fit(many.X, many.y), many, ["origin"]).slices_by("origin")
+    others = next(each for each in found if each.value == "(others)")
+    assert len(found) == 51 and sum(each.rows for each in found) == 1000
+    assert others.rows == sum(sorted((tails.count(name) for name in set(tails)), reverse=True)[50:])

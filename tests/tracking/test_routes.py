@@ -1,11 +1,14 @@
 """Scripts track themselves over the client, with a server and without, and the command line shows what they recorded."""
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.live import up
 
 import bucle
 from bucle.cli import root
@@ -131,3 +134,26 @@ def test_the_command_line_lists_and_shows_runs(home: Path) -> None:
     assert "rate" in call("runs", "show", run.id) and "0.25" in call("runs", "metric", run.id, "loss")
     assert json.loads(call("runs", "show", run.id, "--json"))["record"]["run"]["id"] == run.id
     assert json.loads(call("runs", "--json")) == []
+
+
+def test_a_server_that_is_killed_while_a_script_runs_loses_nothing(home: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with ExitStack() as servers:
+        server = servers.enter_context(up(home, "--port", port))
+        with bucle.start_run("long", url=server.url, project="flights") as run:
+            for step in range(500):
+                run.log_metric("loss", 1.0, step)
+            run.flush()
+            server.kill()
+            for step in range(500, 1000):
+                run.log_metric("loss", 1.0, step)
+            with pytest.raises(ConnectionError):
+                run.flush()
+            servers.enter_context(up(home, "--port", port))
+        with bucle.connect(server.url, project="flights") as client:
+            points = client.get(client.path("runs", run.id, "metrics", "loss"))
+            record = client.get(client.path("runs", run.id))["record"]
+        assert [point["step"] for point in points] == list(range(1000))
+        assert record["run"]["status"] == "succeeded"

@@ -41,15 +41,15 @@ class ClientSink:
 
     def finish(self, run_id: str, status: RunStatus, error: str | None) -> None:
         """End the run. Raises ConnectionError when nobody is there."""
-        self._send(self._client.path("runs", run_id, "finish"), {"status": status, "error": error})
+        self._send(self._client.path("runs", run_id, "finish"), {"status": status, "error": error}, f"{run_id}-finish")
 
     def keep(self, run_id: str, content: bytes | Path) -> str:
         """Keep bytes or a file as an artifact of the run and return its content id."""
         return str(self._client.post(self._client.path("runs", run_id, "artifacts"), content, self._query)["id"])
 
-    def _send(self, path: str, body: Mapping[str, object]) -> None:
+    def _send(self, path: str, body: Mapping[str, object], key: str | None = None) -> None:
         try:
-            self._client.post(path, body, self._query)
+            self._client.post(path, body, self._query, key=key)
         except (Unreachable, ConnectionLost) as error:
             raise ConnectionError(str(error)) from error
 

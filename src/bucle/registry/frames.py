@@ -19,6 +19,11 @@ Floats = NDArray[np.float64]
 MOST_VALUES = 20
 """A numeric column with more distinct values is sliced into quarters."""
 
+MOST_SLICES = 50
+"""Of a category with more values the most frequent are slices; the others are one slice together."""
+
+OTHERS = "(others)"
+
 
 def aligned(frame_columns: Sequence[FrameColumn], rows: Floats, inputs: Sequence[FrameColumn]) -> Floats:
     """Return the rows as a model with these inputs takes them: its columns, in its order, with its category codes.
@@ -58,16 +63,26 @@ def slices_of(frame: "TrainingFrame", name: str) -> Iterator[tuple[str, NDArray[
     missing = np.isnan(values)
     if missing.any():
         yield "null", missing
+    if column.dtype == "category":
+        yield from _categories(values, column)
+        return
     for text, low, high in _ranges(values[~missing], column):
         yield text, (values >= low) & (values <= high)
 
 
+def _categories(values: Floats, column: FrameColumn) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    codes, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    frequent = set(codes[np.argsort(-counts, kind="stable")][:MOST_SLICES])
+    for code in codes:
+        if code in frequent:
+            yield column.categories[int(code)], values == code
+    if len(codes) > MOST_SLICES:
+        yield OTHERS, ~np.isnan(values) & ~np.isin(values, list(frequent))
+
+
 def _ranges(values: Floats, column: FrameColumn) -> Iterator[tuple[str, float, float]]:
     distinct = np.unique(values)
-    if column.dtype == "category":
-        for code in distinct:
-            yield column.categories[int(code)], code, code
-    elif len(distinct) <= MOST_VALUES:
+    if len(distinct) <= MOST_VALUES:
         for value in distinct:
             yield str(bool(value)) if column.dtype == "bool" else f"{value:g}", value, value
     else:

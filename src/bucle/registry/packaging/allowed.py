@@ -1,7 +1,9 @@
 """What may stand in a package: the audited list of types beyond those that skops trusts, and the kinds of node.
 
-A name is on the list when its class has been read: constructing it, or restoring its state, runs nothing that the file
-chooses. For functions it means that calling them with arguments from the file has no effect beyond their result.
+A name is on the list when its class has been read: constructing it, or restoring its state, copies attributes or arrays and
+runs nothing that the file chooses. For functions it means that calling them with arguments from the file has no effect beyond
+their result. The trees (`Tree`, `KDTree`, `BallTree`) believe the indices in their arrays: a forged one can crash the process
+that asks it for a prediction, which is why models run in child processes. Read with scikit-learn 1.9 and skops 0.16.
 """
 
 LOADERS = frozenset(
@@ -37,25 +39,25 @@ TYPES = frozenset(
     {
         "functools.partial",  # its target is a node of its own and must be on this list too
         "numpy.dtype",
-        "scipy.interpolate._interpolate.interp1d",
-        "sklearn._loss.link.Interval",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.calibration._TemperatureScaling",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.linear_model._base.LinearModel",
-        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
+        "sklearn.feature_selection._univariate_selection.chi2",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.metrics._dist_metrics.ManhattanDistance64",
         "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        "sklearn.metrics._scorer._PassthroughScorer",  # of a fitted search; calls `score` of an estimator that it is given
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
         "sklearn.neighbors._ball_tree.BallTree",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
-        "sklearn.utils._tags.Tags",
         "sklearn.utils.validation.check_array",  # the target of a partial in histogram gradient boosting
     }
 )
