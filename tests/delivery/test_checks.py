@@ -13,10 +13,12 @@ from bucle.artifacts import ArtifactStore
 from bucle.delivery import Bench, Verdict
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
+from bucle.delivery.checks.integration import check_pipeline
 from bucle.delivery.checks.safety import unsafe
 from bucle.delivery.checks.syntax import check_lint, lint_file
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
 from bucle.ledger import Home, Scope
+from bucle.pipelines import Runs
 from bucle.project import working_tree
 from bucle.runtimes import RunnerPool
 
@@ -92,7 +94,7 @@ PIPELINE = """
 @bucle.pipeline(model="{name}")
 def train_{name}(window: str = "30d"):
     past, recent = buyers.split(window=window, holdout="7d")
-    return fit_{name}(past)
+    return bucle.evaluate(fit_{name}(past), recent, slices=["place"])
 
 
 {name} = bucle.Service("{name}", model="{name}", key="visit")
@@ -131,7 +133,8 @@ def runners(home: Home) -> Iterator[RunnerPool]:
 def bench_of(home: Home, runners: RunnerPool, folder: Path, name: str, code: str, toml: str = "") -> Bench:
     write_project(folder, name, {f"{name}.py": code, "bucle.toml": toml or TOML.format(name=name)})
     write_visits(folder / "visits.csv")
-    return Bench(home, ArtifactStore(home.folder("artifacts")), runners, Scope(name, "test"), working_tree(folder))
+    artifacts = ArtifactStore(home.folder("artifacts"))
+    return Bench(home, artifacts, runners, Runs(home, artifacts, runners), Scope(name, "test"), working_tree(folder))
 
 
 def line_of(code: str, text: str) -> int:
@@ -171,7 +174,16 @@ def step_line(name: str) -> str:
 
 
 def test_a_project_that_is_well_passes_every_check(healthy: Bench) -> None:
-    checks = (check_lint, check_data, check_training, check_numbers, check_artifacts, check_gates, check_contract)
+    checks = (
+        check_lint,
+        check_data,
+        check_training,
+        check_numbers,
+        check_artifacts,
+        check_gates,
+        check_pipeline,
+        check_contract,
+    )
     verdicts = {check.__name__: check(healthy) for check in checks}
     assert {name: (each.outcome, each.findings) for name, each in verdicts.items() if each.outcome != "passed"} == {}
     assert healthy.versions.keys() == {"visits"}
@@ -204,6 +216,46 @@ def test_contract_catches_the_service_whose_model_cannot_do_without_a_feature(wa
     assert verdict.outcome == "failed"
     assert {finding.message.split(":")[0] for finding in verdict.findings} == {"fragile"}
     assert "with all features missing is answered with no number" in verdict.message
+
+
+def test_pipeline_catches_a_step_that_cannot_be_repeated(home: Home, runners: RunnerPool, tmp_path: Path) -> None:
+    code = (
+        DATA_ONLY
+        + """
+
+@bucle.step
+def count(path: str) -> int:
+    return len(path)
+
+
+@bucle.step(cache=False)
+def tell(number: int) -> None:
+    print(number)
+
+
+@bucle.pipeline
+def sound():
+    tell(count("abc"))
+
+
+@bucle.pipeline
+def unsound():
+    import time
+    tell(count(str(time.time())))
+
+
+@bucle.pipeline
+def broken():
+    return count(5)
+"""
+    )
+    verdict = check_pipeline(bench_of(home, runners, tmp_path, "repeat", code))
+    assert verdict.outcome == "failed"
+    assert ["unsound: step count#1 had to run again" in verdict.message, len(verdict.findings)] == [True, 2]
+    assert (
+        "broken: " in verdict.findings[1].message
+        and verdict.findings[1].where == f"repeat.py:{line_of(code, '    return len(path)')}"
+    )
 
 
 def test_data_catches_a_leak_by_file_and_line(home: Home, runners: RunnerPool, tmp_path: Path) -> None:
@@ -272,6 +324,8 @@ def test_safety_catches_secrets_and_pickles_and_nothing_else(tmp_path: Path) -> 
 def test_lint_asks_for_the_environment_test(home: Home, runners: RunnerPool, tmp_path: Path) -> None:
     toml = '[project]\nname = "bare"\ndefinitions = "bare"\n'
     write_project(tmp_path, "bare", {"bucle.toml": toml})
-    bench = Bench(home, ArtifactStore(home.folder("artifacts")), runners, Scope("bare", "test"), working_tree(tmp_path))
+    artifacts = ArtifactStore(home.folder("artifacts"))
+    runs = Runs(home, artifacts, runners)
+    bench = Bench(home, artifacts, runners, runs, Scope("bare", "test"), working_tree(tmp_path))
     verdict = check_lint(bench)
     assert verdict.outcome == "failed" and "no environment 'test'" in verdict.message

@@ -20,6 +20,7 @@ from bucle.delivery.repositories import Commit, Repository, open_repository
 from bucle.delivery.results import CheckRun, Finding, Verdict, failed, get_check_run, skipped
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import Home, Scope, Transaction, acting, because, current_context, new_id, within
+from bucle.pipelines import Runs
 from bucle.project import Checkout, export_commit, load_project_file, register_project
 from bucle.runtimes import RunnerPool
 
@@ -48,10 +49,13 @@ class _Progress:
 class Checker:
     """Checks commits in the order in which they come; what it was asked for survives its death."""
 
-    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, checks: Sequence[Check] = CHECKS) -> None:
+    def __init__(
+        self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, runs: Runs, checks: Sequence[Check] = CHECKS
+    ) -> None:
         self._home = home
         self._artifacts = artifacts
         self._runners = runners
+        self._runs = runs
         self._checks = tuple(checks)
         self._waiting: deque[str] = deque()
         self._progress: dict[str, _Progress] = {}
@@ -186,7 +190,7 @@ class Checker:
         except BucleError as error:
             yield None, error
             return
-        yield Bench(self._home, self._artifacts, self._runners, Scope(run.project, TEST), checkout), None
+        yield Bench(self._home, self._artifacts, self._runners, self._runs, Scope(run.project, TEST), checkout), None
 
     def _decide(
         self, check: Check, bench: Bench | None, problem: BucleError | None, missing: str | None

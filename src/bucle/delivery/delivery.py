@@ -12,6 +12,7 @@ from bucle.delivery.repositories import MAIN, Repository, bring_commit, ensure_r
 from bucle.delivery.results import Wanted
 from bucle.identity import require
 from bucle.ledger import Home, Scope, StoredEvent, Subscription, acting, because, within
+from bucle.pipelines import Runs
 from bucle.runtimes import RunnerPool
 from bucle.serving import Services
 
@@ -22,12 +23,12 @@ _NOTHING = "0" * 40
 class Delivery:
     """Source repositories, and the checks of what arrives in them. Closing leaves what is under way to the next process."""
 
-    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, services: Services) -> None:
+    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, runs: Runs, services: Services) -> None:
         self.home = home
         self.services = services
         self.artifacts = artifacts
         self.runners = runners
-        self.checker = Checker(home, artifacts, runners)
+        self.checker = Checker(home, artifacts, runners, runs)
         self.reception = Reception(home, self.receive)
 
     def receive(self, push: Push, updates: list[RefUpdate]) -> Iterator[str]:

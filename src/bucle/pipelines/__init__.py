@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.events import RunFailed, RunFinished, RunResumed, RunStarted, StepFinished, StepStarted
     from bucle.pipelines.executing import execute
     from bucle.pipelines.handles import Handle
-    from bucle.pipelines.launching import Firing
+    from bucle.pipelines.launching import CHECK, Firing
     from bucle.pipelines.lint import check_pipeline
     from bucle.pipelines.orders import Result, WorkOrder
     from bucle.pipelines.rehearsing import StepCall, rehearse
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.triggers import on_degradation, on_drift, on_new_data, on_schedule
 
 _FACE = {
+    "CHECK": "launching",
     "Attempt": "runs",
     "Firing": "launching",
     "Handle": "handles",
@@ -70,6 +71,7 @@ _FACE = {
 }
 
 __all__ = [
+    "CHECK",
     "Attempt",
     "Firing",
     "Handle",

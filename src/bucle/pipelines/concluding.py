@@ -10,6 +10,7 @@ from bucle.pipelines import store
 from bucle.pipelines.evaluation import Registered
 from bucle.pipelines.events import RunFailed, RunFinished
 from bucle.pipelines.journal import now_us
+from bucle.pipelines.launching import CHECK
 from bucle.pipelines.orders import Failure
 from bucle.pipelines.runs import PipelineRun
 from bucle.registry import (
@@ -53,7 +54,7 @@ def _registered(
 ) -> tuple[ModelVersion | None, dict[str, float]]:
     """Register the model version of a pipeline that makes one; the same evidence again is the version that there is."""
     finished = coordinator.conclusion.finish if coordinator.conclusion else None
-    if finished is None or finished.registration is None:
+    if finished is None or finished.registration is None or coordinator.run.trigger == CHECK:
         return None, {}
     run, registration = coordinator.run, finished.registration
     made = artifacts.get_json(coordinator.output_of(registration.gates).artifact, Registered)

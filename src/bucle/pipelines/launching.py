@@ -21,6 +21,8 @@ from bucle.runtimes import Code, RunnerPool
 from bucle.tracking import DataUse, RunStart, begin_run
 
 ENGINES = ("inline", "processes")
+CHECK = "check"
+"""The firing of a run that checks a commit: it does everything but register a model version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ Checks of a commit use it: is a model trained at all, does it learn, does it ans
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bucle.errors import BucleError
 from bucle.features import planner
 from bucle.pipelines.handles import Handle, arity_of
 from bucle.pipelines.sessions import Session, session_of
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 Frames = Callable[[str, Mapping[str, Any]], tuple[Any, Any]]
 """Gives the past and the recent frame that a training set's `split(window, holdout)` shall return."""
+
+
+EVALUATE = "bucle.pipelines.evaluation:evaluate_step"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the project lies."""
+
+    root: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +44,30 @@ class StepCall:
 class Rehearsal:
     """Plays the part of a run's session: a call runs the step's function and gives a handle whose value is there already."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
         self.calls: list[StepCall] = []
+        self.place = _Place(root)
+        self.evaluations: dict[str, Any] = {}
 
-    def call(self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Handle:
+    def call(
+        self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any], code: Mapping[str, str] | None = None
+    ) -> Handle:
         """Run the step's function; steps that it calls are plain functions, as in a run."""
         given, named = [_value(each) for each in args], {name: _value(each) for name, each in kwargs.items()}
-        with session_of(None):
-            value = step.function(*given, **named)
         bound = step.signature.bind(*given, **named)
         bound.apply_defaults()
+        with session_of(None):
+            value = _evaluated(bound.arguments) if step.target == EVALUATE else step.function(*given, **named)
         self.calls.append(StepCall(step.name, bound.arguments, value))
         return Handle(cast(Session, self), str(len(self.calls) - 1), arity_of(step.function))
+
+    def given_to(self, value: object) -> list[Handle]:
+        """What a model learned from does not matter here."""
+        return []
+
+    def code_of(self, value: object) -> dict[str, str]:
+        """Nothing is kept, so nothing has a key."""
+        return {}
 
     def value(self, handle: Handle) -> Any:
         """Return what the handle's step returned."""
@@ -56,19 +80,31 @@ class Rehearsal:
         yield
 
 
-def rehearse(pipeline: "Pipeline", frames: Frames, parameters: Mapping[str, Any] | None = None) -> list[StepCall]:
-    """Run a pipeline's function with its default parameters and return the calls of its steps in order.
+def rehearse(pipeline: "Pipeline", root: Path, frames: Frames) -> list[StepCall]:
+    """Run the function of a pipeline of the project in `root` with its default parameters; return its steps' calls in order.
+
+    An evaluation that cannot be made is None.
 
     Raises what the project's code raises.
     """
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(root)
     token = planner.set(lambda _, training_set, lengths: frames(training_set, lengths))
     try:
         with session_of(cast(Session, rehearsal)):
-            pipeline.function(**(parameters or {}))
+            pipeline.function()
     finally:
         planner.reset(token)
     return rehearsal.calls
+
+
+def _evaluated(arguments: Mapping[str, Any]) -> Any:
+    """Evaluate without keeping anything; the step itself would want a run to log to."""
+    from bucle.registry import evaluate_model
+
+    try:
+        return evaluate_model(arguments["model"], arguments["frame"], arguments["slices"], arguments["task"])
+    except BucleError:
+        return None
 
 
 def _value(given: Any) -> Any:

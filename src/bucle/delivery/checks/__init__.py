@@ -3,6 +3,7 @@
 from bucle.delivery.checks.check import Bench, Check
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
+from bucle.delivery.checks.integration import check_pipeline
 from bucle.delivery.checks.safety import check_safety
 from bucle.delivery.checks.syntax import check_lint
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
@@ -32,6 +33,14 @@ CHECKS: tuple[Check, ...] = (
         ("no-nan",),
     ),
     Check("gates", "Every gate can be computed from what the pipeline leaves", "acceptance", check_gates, None, ("artifacts",)),
+    Check(
+        "pipeline",
+        "Each pipeline runs from beginning to end, and the second time nothing has to run",
+        "integration",
+        check_pipeline,
+        "integration",
+        ("data", "no-nan"),
+    ),
     Check(
         "contract",
         "Each service answers what it should be asked and refuses the rest",

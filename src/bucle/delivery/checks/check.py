@@ -9,6 +9,7 @@ import msgspec
 from bucle.artifacts import ArtifactStore
 from bucle.delivery.results import Kind, Tag, Verdict
 from bucle.ledger import Home, Scope
+from bucle.pipelines import Runs
 from bucle.project import Checkout
 from bucle.runtimes import Code, RunnerPool, Runtime, current_runtime, ensure_runtime, load_code
 
@@ -20,8 +21,11 @@ LONGEST = 300.0
 class Bench:
     """What the checks of one commit share. `versions` are the data that they saw, by source."""
 
-    def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, scope: Scope, checkout: Checkout) -> None:
+    def __init__(
+        self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, runs: Runs, scope: Scope, checkout: Checkout
+    ) -> None:
         self.home = home
+        self.runs = runs
         self.artifacts = artifacts
         self.runners = runners
         self.scope = scope

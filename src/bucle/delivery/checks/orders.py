@@ -32,7 +32,10 @@ class Learning(msgspec.Struct, frozen=True):
 
 
 class RehearseAnswer(msgspec.Struct, frozen=True):
-    """What came of it. `where` is the step that made the model, `example` a row of the sample; findings by their subject."""
+    """What came of it. `where` is the step that made the model, `example` a row of the sample; findings by their subject.
+
+    `lengths` are the window and the holdout that the pipeline asked for.
+    """
 
     rows: int
     estimator: str
@@ -41,6 +44,8 @@ class RehearseAnswer(msgspec.Struct, frozen=True):
     package: str | None
     evaluation: Evaluation | None
     example: dict[str, Any] = {}
+    training_set: str = ""
+    lengths: dict[str, str] = {}
     learning_problems: list[Finding] = []
     number_problems: list[Finding] = []
     package_problems: list[Finding] = []

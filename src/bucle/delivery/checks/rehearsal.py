@@ -66,6 +66,8 @@ def rehearse_in_child(order: RehearseOrder, child: "Child") -> RehearseAnswer:
         package=package,
         evaluation=evaluation,
         example=_example(recent),
+        training_set=recent.facts.training_set,
+        lengths=stage.lengths,
         learning_problems=learning_problems,
         number_problems=numbers,
         package_problems=package_problems,
@@ -90,6 +92,7 @@ class _Stage:
         self.own = _own_modules(self.definitions)
         self.log = RunLog()
         self.slices: tuple[str, ...] = ()
+        self.lengths: dict[str, str] = {}
         self._samples: dict[str, TrainingFrame] = {}
 
     def sample(self, training_set: str, lengths: Mapping[str, Any]) -> tuple[TrainingFrame, TrainingFrame]:
@@ -109,16 +112,16 @@ class _Stage:
 
         def give(training_set: str, lengths: Mapping[str, Any]) -> tuple[TrainingFrame, TrainingFrame]:
             given.append(frames(training_set, lengths))
+            self.lengths = {name: str(length) for name, length in lengths.items()}
             return given[-1]
 
         self.log = RunLog()
         with collecting(self.log, artifacts=self.store, settings=self.order.settings):
-            calls = rehearse(self.pipeline, give)
+            calls = rehearse(self.pipeline, self.root, give)
         self.slices = self.slices or _slices(calls)
-        made = next(((call, _estimator(call.value)) for call in reversed(calls) if _estimator(call.value) is not None), None)
-        if made is None or not given:
+        call, estimator = _trained(calls)
+        if call is None or not given:
             raise NoModel(pipeline=self.order.pipeline, model=self.order.model, where=self._place(self.pipeline))
-        call, estimator = made
         return (*given[-1], (estimator, self._place(self.definitions.get("step", call.step))))
 
     def _place(self, definition: Any) -> str:
@@ -230,6 +233,16 @@ def _start(store: ArtifactStore, snapshot: Snapshot, declared: TrainingSet) -> A
         if rows >= SAMPLE_ROWS:
             return from_us(manifest.hours[place])
     return None
+
+
+def _trained(calls: Sequence[StepCall]) -> tuple[StepCall | None, Any]:
+    """The model that was evaluated last and the call that made it, else the last estimator that a step returned."""
+    evaluated = next((call.arguments["model"] for call in reversed(calls) if call.step == "evaluate"), None)
+    for call in reversed(calls):
+        estimator = _estimator(call.value)
+        if estimator is not None and (evaluated is None or evaluated is estimator):
+            return call, estimator
+    return None, None
 
 
 def _estimator(value: Any) -> Any:

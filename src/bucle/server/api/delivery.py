@@ -27,6 +27,7 @@ from bucle.delivery import (
     roll_back,
 )
 from bucle.ledger import Scope
+from bucle.pipelines import Runs
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
 from bucle.serving import Services
@@ -36,7 +37,7 @@ _PROJECT = "/api/v1/projects/{project}"
 
 def compose(house: House) -> None:
     """Put delivery in: its repositories, and the checks that run in the background."""
-    delivery = Delivery(house.home, house.artifacts, house.runners, house.part(Services))
+    delivery = Delivery(house.home, house.artifacts, house.runners, house.part(Runs), house.part(Services))
     house.add(delivery)
     house.subscribe(delivery.repository_for_projects())
     house.busy_while(delivery.checker.activity)
