@@ -3,6 +3,7 @@
 import datetime as dt
 import importlib.util
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from bucle.artifacts import ArtifactStore
 from bucle.data import Snapshot, ingest_all, take_snapshot
 from bucle.features import Materialized, ViewSpec, materialize
 from bucle.ledger import EventFilter, Home, Scope, StoredEvent, acting
-from bucle.project import Definitions, load_definitions, load_project_file, working_tree
-from bucle.runtimes import Code, RunnerPool, load_code
+from bucle.project import Definitions, describe, load_definitions, load_project_file, working_tree
+from bucle.runtimes import Code, RunnerPool, current_runtime, load_code
 
 _ORACLE = Path(__file__).parent.parent / "oracles" / "pit.py"
 START = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -166,7 +167,8 @@ class Air:
             ingest_all(self.home, self.artifacts, self.runners, self.code(), DEV)
 
     def snapshot(self, as_of: dt.datetime) -> Snapshot:
-        return take_snapshot(self.home, self.code(), DEV, as_of)
+        described = describe("air", self.root, self.definitions())
+        return take_snapshot(self.home, Code(working_tree(self.root), current_runtime(), described), DEV, as_of)
 
     def views(self) -> list[ViewSpec]:
         return self.code().description.specs("view", ViewSpec)
@@ -179,19 +181,27 @@ class Air:
 
 
 @pytest.fixture
-def air(tmp_path: Path, pool: tuple[RunnerPool, Path]) -> Iterator[Air]:
-    """The project with its data ingested, its clock at the end of the tenth day."""
-    root = tmp_path / "air"
-    root.mkdir()
-    home = Home.open(tmp_path / "home", replay_from=START + dt.timedelta(days=10))
-    found = Air(root, home, ArtifactStore(pool[1]), pool[0])
+def air(tmp_path: Path, stocked: Path, pool: tuple[RunnerPool, Path]) -> Iterator[Air]:
+    """The project with its data ingested, its clock at the end of the tenth day; a copy of its own for each test."""
+    shutil.copytree(stocked, tmp_path / "place")
+    home = Home.open(tmp_path / "place" / "home")
+    yield Air(tmp_path / "place" / "air", home, ArtifactStore(pool[1]), pool[0])
+    home.close()
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory, pool: tuple[RunnerPool, Path]) -> Path:
+    """The folder of a project and its home, with data ingested once."""
+    place = tmp_path_factory.mktemp("stocked")
+    home = Home.open(place / "home", replay_from=START + dt.timedelta(days=10))
+    found = Air(place / "air", home, ArtifactStore(pool[1]), pool[0])
     found.write(TOML, "bucle.toml")
     found.write(AIR)
     found.put("flights", flights_table())
     found.put("weather", weather_table())
     found.ingest()
-    yield found
     home.close()
+    return place
 
 
 @pytest.fixture(scope="session")

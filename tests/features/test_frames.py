@@ -101,6 +101,12 @@ def test_a_split_is_disjoint_in_order_of_time_and_encoded_by_the_past(air: Air) 
     assert past.facts.end_us == recent.facts.start_us
     assert recent.columns == past.columns
     assert past.seed == recent.seed == 7
+    cancelled = flights_table().filter(pl.col("arr_delay").is_null())["scheduled_at"]
+    for part in (past, recent):
+        assert part.facts.start_us is not None
+        assert part.facts.end_us is not None
+        inside = cancelled.is_between(from_us(part.facts.start_us), from_us(part.facts.end_us), closed="left")
+        assert part.facts.unlabelled == inside.sum() > 0
     (note,) = [data for kind, data in heard if kind == "features.split_made"]
     assert note["disjoint"] is True
     assert note["past"]["id"] == past.id != recent.id == note["recent"]["id"]

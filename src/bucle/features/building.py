@@ -60,7 +60,8 @@ def build_frame(
     `features/unknown-column`, `features/duplicate-name`, `features/no-rows` and what the views' functions raise.
     """
     declared = _declared(definitions, training_set)
-    frame = _Building(store, definitions, snapshot, declared).frame(start, end, categories, seed)
+    building = _Building(store, definitions, snapshot, declared)
+    frame = building.frame(building.rows(start, end), start, end, categories, seed)
     _note_frame(frame)
     return frame
 
@@ -84,14 +85,23 @@ def split(
     end = building.last_mature()
     cut = end - parse_duration(holdout)
     start = cut - parse_duration(window)
-    whole = building.frame(start, end, None, seed)
-    past, recent = building.part(whole, start, cut, None), building.part(whole, cut, end, None)
-    past = building.encoded(past, None)
-    recent = building.encoded(recent, past.columns)
+    rows = building.rows(start, end)
+    past = building.frame(rows, start, cut, None, seed)
+    recent = building.frame(rows, cut, end, past.columns, seed)
     for frame in (past, recent):
         _note_frame(frame)
     _note_split(past, recent)
     return past, recent
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows with their features and label, the view that each column comes from, and the moments of the rows left out."""
+
+    table: pl.DataFrame
+    origins: Mapping[str, str | None]
+    immature: pl.Series
+    unlabelled: pl.Series
 
 
 @dataclass(frozen=True)
@@ -110,49 +120,42 @@ class _Building:
         moments = to_integers(rows[source.timestamp])
         last = moments.filter(moments <= self._bound()).max()
         if last is None:
-            raise self._no_rows(None, None, len(moments), 0)
+            raise self._no_rows(None, None, FrameFacts(immature=len(moments)))
         return from_us(int(last) + 1)  # type: ignore[arg-type]
 
-    def frame(
-        self, start: datetime | None, end: datetime | None, categories: Sequence[FrameColumn] | None, seed: int
-    ) -> TrainingFrame:
-        """Return the frame of one time."""
+    def rows(self, start: datetime | None, end: datetime | None) -> _Rows:
+        """Return the mature and labelled rows of a time with their features, in order of time."""
         spine, immature, unlabelled = self._labelled(start, end)
-        if spine.is_empty():
-            raise self._no_rows(start, end, immature, unlabelled)
         origins: dict[str, str | None] = dict.fromkeys(self.declared.columns)
         table = spine
-        for view in self.declared.features:
-            spec = view.spec()
+        for view in self.declared.features if len(spine) else ():
             columns = offline_features(self.store, self.snapshot, view, spine)
             for column in columns:
                 self._refuse_duplicate(column.name, origins, view)
-                origins[column.name] = spec.name
+                origins[column.name] = view.spec().name
             table = table.hstack(columns)
-        facts = self._facts(start, end, immature, unlabelled)
         table = table.select(KEY, TIME, *origins, self.declared.label.name).sort(TIME, KEY, maintain_order=True)
-        columns_ = frame_columns(table, origins, categories, self.declared.where)
-        source = self._source(self.declared.spine_name)
-        return TrainingFrame(table, columns_, self.declared.label.name, _key_name(source), source.timestamp, seed, facts)
+        return _Rows(table, origins, immature, unlabelled)
 
-    def part(
-        self, whole: TrainingFrame, start: datetime, end: datetime, categories: Sequence[FrameColumn] | None
+    def frame(
+        self,
+        rows: _Rows,
+        start: datetime | None,
+        end: datetime | None,
+        categories: Sequence[FrameColumn] | None,
+        seed: int,
     ) -> TrainingFrame:
-        """Return a time's rows of a frame. Raises `features/no-rows` when there are none."""
-        part = whole.between(start, end)
-        if not len(part):
-            raise self._no_rows(start, end, whole.facts.immature, whole.facts.unlabelled)
-        facts = msgspec.structs.replace(whole.facts, start_us=to_us(start), end_us=to_us(end))
-        return TrainingFrame(part.table, whole.columns, whole.label, whole.key, whole.time, whole.seed, facts)
+        """Return the frame of a part of the rows, encoded by `categories` or its own. Raises `features/no-rows`."""
+        table = rows.table.filter(_within(to_integers(rows.table[TIME]), start, end))
+        facts = self._facts(rows, start, end)
+        if table.is_empty():
+            raise self._no_rows(start, end, facts)
+        columns = frame_columns(table, rows.origins, categories, self.declared.where)
+        source = self._source(self.declared.spine_name)
+        return TrainingFrame(table, columns, self.declared.label.name, _key_name(source), source.timestamp, seed, facts)
 
-    def encoded(self, frame: TrainingFrame, categories: Sequence[FrameColumn] | None) -> TrainingFrame:
-        """Return the frame with the categories given, or its own."""
-        origins = {column.name: column.view for column in frame.columns}
-        columns = frame_columns(frame.table, origins, categories, self.declared.where)
-        return TrainingFrame(frame.table, columns, frame.label, frame.key, frame.time, frame.seed, frame.facts)
-
-    def _labelled(self, start: datetime | None, end: datetime | None) -> tuple[pl.DataFrame, int, int]:
-        """Return the spine's mature and labelled rows as each was known at its own moment, and how many are not."""
+    def _labelled(self, start: datetime | None, end: datetime | None) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
+        """Return the mature, labelled rows as each was known at its own moment; the moments of immature and unlabelled ones."""
         source, label = self._source(self.declared.spine_name), self.declared.label
         rows = self._rows(self.declared.spine_name)
         available = rows.collect_schema().names()
@@ -163,10 +166,9 @@ class _Building:
         keys = _key_columns(source)
         chosen = rows.select(list(dict.fromkeys([source.timestamp, *keys, *needed, *moments]))).collect()
         at = to_integers(chosen[source.timestamp])
-        wanted = at.is_not_null()
-        wanted &= (at >= to_us(start)) if start else True
-        wanted &= (at < to_us(end)) if end else True
+        wanted = _within(at, start, end)
         mature = wanted & (at <= self._bound())
+        immature = at.filter(wanted & ~mature)
         spine, at = chosen.filter(mature), at.filter(mature)
         target = self._label(spine, source)
         masked = [
@@ -176,9 +178,7 @@ class _Building:
         ]
         key = pl.struct(keys) if len(keys) > 1 else pl.col(keys[0]) if keys else pl.int_range(pl.len())
         spine = spine.with_columns(masked).with_columns(key.alias(KEY), _utc(at).alias(TIME), target)
-        labelled = spine.filter(target.is_not_null())
-        immature = int(wanted.sum()) - len(spine)
-        return labelled, immature, len(spine) - len(labelled)
+        return spine.filter(target.is_not_null()), immature, at.filter(target.is_null())
 
     def _label(self, spine: pl.DataFrame, source: SourceFacts) -> pl.Series:
         """Return the label of each row, null where it was not known yet as of the snapshot."""
@@ -201,7 +201,7 @@ class _Building:
     def _bound(self) -> int:
         return self.snapshot.as_of_us - self.declared.label.spec().matures_us
 
-    def _facts(self, start: datetime | None, end: datetime | None, immature: int, unlabelled: int) -> FrameFacts:
+    def _facts(self, rows: _Rows, start: datetime | None, end: datetime | None) -> FrameFacts:
         spec = self.declared.spec()
         names = dict.fromkeys([spec.spine, *(view.source for view in spec.views)])
         return FrameFacts(
@@ -212,8 +212,8 @@ class _Building:
             views={view.name: view.digest for view in spec.views},
             start_us=to_us(start) if start else None,
             end_us=to_us(end) if end else None,
-            immature=immature,
-            unlabelled=unlabelled,
+            immature=int(_within(rows.immature, start, end).sum()),
+            unlabelled=int(_within(rows.unlabelled, start, end).sum()),
         )
 
     def _require(self, available: Sequence[str], columns: Sequence[str]) -> None:
@@ -226,12 +226,12 @@ class _Building:
             first = f"the view {owner!r}" if owner else "the spine or the label"
             raise DuplicateFeature(name=name, first=first, second=f"the view {view.name!r}", where=self.declared.where)
 
-    def _no_rows(self, start: datetime | None, end: datetime | None, immature: int, unlabelled: int) -> NoRows:
+    def _no_rows(self, start: datetime | None, end: datetime | None, facts: FrameFacts) -> NoRows:
         return NoRows(
             name=self.declared.name,
             start=format_instant(start) if start else "the beginning",
             end=format_instant(end) if end else "the end",
-            counts=f"{immature} rows not mature yet, {unlabelled} without a label",
+            counts=f"{facts.immature} rows not mature yet, {facts.unlabelled} without a label",
             where=self.declared.where,
         )
 
@@ -246,6 +246,14 @@ def _declared(definitions: Definitions, name: str) -> TrainingSet:
 
 def _known(rows: pl.DataFrame, column: str, moment: str, at: pl.Series) -> pl.Series:
     return pl.select(pl.when(to_integers(rows[moment]) <= at).then(rows[column])).to_series().alias(column)
+
+
+def _within(at: pl.Series, start: datetime | None, end: datetime | None) -> pl.Series:
+    """Which moments have start <= t < end; null ones have not."""
+    inside = at.is_not_null()
+    if start is not None:
+        inside &= at.fill_null(0) >= to_us(start)
+    return inside & (at.fill_null(0) < to_us(end)) if end is not None else inside
 
 
 def _utc(microseconds: pl.Series) -> pl.Series:

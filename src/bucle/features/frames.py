@@ -1,7 +1,7 @@
 """Training frames: rows in order of time with keys, inputs and label; what a step trains on and a gate judges by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,10 +113,6 @@ class TrainingFrame:
     def to_pandas(self) -> "pd.DataFrame":
         """Return the same as a pandas frame."""
         return self.to_polars().to_pandas()
-
-    def between(self, start: Any, end: Any) -> "TrainingFrame":
-        """Return the rows with start <= time < end (datetimes)."""
-        return replace(self, table=self.table.filter((pl.col(TIME) >= start) & (pl.col(TIME) < end)))
 
     def to_bytes(self) -> tuple[bytes, bytes]:
         """Return the rows as Parquet and everything else as JSON; equal frames give equal bytes."""
