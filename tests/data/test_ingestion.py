@@ -27,7 +27,7 @@ from bucle.data.errors import (
 )
 from bucle.ledger import Scope
 from bucle.project import export_commit, load_project_file, register_project
-from bucle.runtimes import load_code
+from bucle.runtimes import RunnerDied, load_code
 
 from .conftest import SHOP, START, Shop, orders_table
 
@@ -274,3 +274,16 @@ def test_a_version_of_another_project_is_unknown(shop: Shop) -> None:
         assert get_version(reader, version.id, "shop") == version
         with pytest.raises(UnknownVersion):
             get_version(reader, version.id, "other")
+
+
+def test_a_child_that_is_killed_midway_leaves_nothing_and_the_next_attempt_succeeds(shop: Shop) -> None:
+    shop.put(orders_table(50))
+    kill = (
+        'import os\n    if raw.collect().height:\n        os.kill(os.getpid(), 9)\n    return raw.filter(pl.col("amount") > 0)'
+    )
+    shop.write("shop/__init__.py", SHOP.replace('return raw.filter(pl.col("amount") > 0)', kill))
+    with pytest.raises(RunnerDied):
+        shop.ingest()
+    assert shop.events() == []
+    shop.write("shop/__init__.py", SHOP)
+    assert shop.ingest().rows == 50
