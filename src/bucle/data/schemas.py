@@ -47,7 +47,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     def digest(self) -> str:
         """The digest of what the schema demands."""
         plain = msgspec.structs.replace(self, file=None, lines={})
-        return "schema:" + digest_of(msgspec.json.encode(plain, order="sorted"))
+        return "schema:" + digest_of(plain)
 
     def where(self, column: str) -> str | None:
         """Return file and line of a column's table, or the file for one that is not in it."""
@@ -93,7 +93,10 @@ def write_schema(schema: Schema, made_from: str) -> str:
         lines.append(f"freshness = {_toml(schema.freshness)}  # how old the newest row may be")
     for name, column in schema.columns.items():
         lines += ["", f"[columns.{_key(name)}]"]
-        lines += [f"{field} = {_toml(value)}" for field, value in msgspec.to_builtins(column).items()]
+        plain = ColumnSchema(column.type)
+        said = {field: getattr(column, field) for field in column.__struct_fields__}
+        kept = {field: value for field, value in said.items() if field == "type" or value != getattr(plain, field)}
+        lines += [f"{field} = {_toml(value)}" for field, value in kept.items()]
     return "\n".join(lines) + "\n"
 
 
