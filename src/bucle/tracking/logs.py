@@ -98,8 +98,11 @@ class RunLog(msgspec.Struct):
             checked_param(name, value)
         for name, text in self.tags.items():
             checked_text(checked_name(name), text)
+        for name in {point.name for point in self.metrics}:
+            checked_name(name)
         for point in self.metrics:
-            metric_point(point.name, point.number, point.step)
+            if not -(2**63) <= point.step < 2**63:
+                raise BadMetric(name=point.name, reason=f"the step {point.step!r} is not a 64-bit integer")
         for name in [each.name for each in self.artifacts] + [each.name for each in self.settings_read]:
             checked_name(name)
 

@@ -140,7 +140,9 @@ def begin_run(tx: Transaction, start: RunStart) -> str:
     started = replace_start(start, id=run_id, started_us=start.started_us or now_us())
     store.insert_run(tx, scope, started, current_context().actor, current_context().role, seq)
     _enter_lineage(tx, started, experiment, seq)
-    record(tx, run_id, RunLog(params={k: checked_param(k, v) for k, v in start.params.items()}, tags=dict(start.tags)))
+    if start.params or start.tags:
+        params = {name: checked_param(name, value) for name, value in start.params.items()}
+        record(tx, run_id, RunLog(params=params, tags=dict(start.tags)))
     return run_id
 
 

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from bucle.ledger import Reader, Row, Scope, Transaction
 from bucle.tracking.errors import ParameterChanged, TooMuch
-from bucle.tracking.logs import MOST_ENTRIES, RunLog
+from bucle.tracking.logs import MOST_ENTRIES, RunLog, special
 
 if TYPE_CHECKING:
     from bucle.tracking.runs import DataUse, RunFilter, RunStart
@@ -70,46 +70,58 @@ def insert_run(tx: Transaction, scope: Scope, start: "RunStart", actor: str, rol
     insert_data(tx, start.id, start.data)
 
 
-def insert_data(tx: Transaction, run_id: str, data: Iterable["DataUse"]) -> None:
+def insert_data(tx: Transaction, run_id: str, data: Sequence["DataUse"]) -> None:
     """Insert the dataset versions that a run reads."""
-    tx.execute_many(INSERT_DATA, [(run_id, use.source, use.version) for use in data])
+    if data:
+        tx.execute_many(INSERT_DATA, [(run_id, use.source, use.version) for use in data])
 
 
 def write_log(tx: Transaction, run_id: str, log: RunLog, now_us: int) -> None:
     """Write what a run logged. Raises `tracking/param-changed`, `tracking/too-much`; then the transaction must be undone."""
-    _write_params(tx, run_id, log)
-    tx.execute_many(UPSERT_TAG, [(run_id, name, value) for name, value in log.tags.items()])
-    _write_metrics(tx, run_id, log)
-    tx.execute_many(UPSERT_ARTIFACT, [(run_id, each.name, each.id, each.size) for each in log.artifacts])
+    if log.params:
+        _write_params(tx, run_id, log)
+        _refuse_too_many(tx, "run_param", run_id)
+    if log.tags:
+        tx.execute_many(UPSERT_TAG, [(run_id, name, value) for name, value in log.tags.items()])
+        _refuse_too_many(tx, "run_tag", run_id)
+    if log.metrics:
+        _write_metrics(tx, run_id, log)
+    if log.artifacts:
+        tx.execute_many(UPSERT_ARTIFACT, [(run_id, each.name, each.id, each.size) for each in log.artifacts])
     for note in log.notes:
         tx.execute(INSERT_NOTE, (run_id, run_id, note.kind, json.dumps(note.data)))
-    tx.execute_many(INSERT_SETTING, [(run_id, each.name, each.value) for each in log.settings_read])
+    if log.settings_read:
+        tx.execute_many(INSERT_SETTING, [(run_id, each.name, each.value) for each in log.settings_read])
     tx.execute(TOUCH_RUN, (now_us, log.batch, run_id))
 
 
 def _write_params(tx: Transaction, run_id: str, log: RunLog) -> None:
     texts = {name: json.dumps(value, sort_keys=True) for name, value in log.params.items()}
-    if texts and tx.execute_many(INSERT_PARAM, [(run_id, name, text) for name, text in texts.items()]) != len(texts):
+    if tx.execute_many(INSERT_PARAM, [(run_id, name, text) for name, text in texts.items()]) != len(texts):
         held = {row["name"]: row["value"] for row in entries(tx, "run_param", run_id)}
         for name, text in texts.items():
             if held[name] != text:
                 raise ParameterChanged(name=name, old=json.loads(held[name]), new=json.loads(text))
-    for table in ("run_param", "run_tag"):
-        row = tx.row(f"SELECT count(*) FROM {table} WHERE run = ?", (run_id,))
-        if row is not None and row[0] > MOST_ENTRIES:
-            raise TooMuch(what="parameters or tags", limit=MOST_ENTRIES)
+
+
+def _refuse_too_many(tx: Transaction, table: str, run_id: str) -> None:
+    row = tx.row(f"SELECT count(*) FROM {table} WHERE run = ?", (run_id,))
+    if row is not None and row[0] > MOST_ENTRIES:
+        raise TooMuch(what="parameters or tags", limit=MOST_ENTRIES)
 
 
 def _write_metrics(tx: Transaction, run_id: str, log: RunLog) -> None:
     rows = []
     last: dict[str, tuple[tuple[int, int], tuple[object, ...], int]] = {}
     for point in log.metrics:
-        finite = math.isfinite(point.number)
-        value = (point.number if finite else None, None if finite else str(point.value))
+        number = point.number
+        value = (number, None) if math.isfinite(number) else (None, special(number))
         rows.append((run_id, point.name, point.step, point.at_us, *value))
-        order, points = (point.step, point.at_us), last[point.name][2] + 1 if point.name in last else 1
-        newest = point.name not in last or order >= last[point.name][0]
-        last[point.name] = (order, value, points) if newest else (*last[point.name][:2], points)
+        order, known = (point.step, point.at_us), last.get(point.name)
+        if known is None:
+            last[point.name] = (order, value, 1)
+        else:
+            last[point.name] = (order, value, known[2] + 1) if order >= known[0] else (known[0], known[1], known[2] + 1)
     tx.execute_many(INSERT_METRIC, rows)
     tx.execute_many(UPSERT_LAST, [(run_id, name, *order, *value, points) for name, (order, value, points) in last.items()])
 
