@@ -192,9 +192,14 @@ def test_the_metrics_of_an_iteration_may_come_from_the_run_that_evaluates_its_mo
     end(ledger, fit)
     with ledger.read() as reader:
         assert completeness(reader, fit).missing == ("metrics",)
-    log(ledger, begin(ledger, purpose="evaluation", inputs=("blake3:0de1",)), metrics=[metric_point("roc_auc", 0.7)])
+    evaluation = begin(ledger, purpose="evaluation", inputs=("blake3:0de1",))
+    log(ledger, evaluation, metrics=[metric_point("roc_auc", 0.7)])
+    evaluated = end(ledger, evaluation)
     with ledger.read() as reader:
         assert completeness(reader, fit).complete
+    first, second = ledger.events(EventFilter(kinds=("tracking.iteration_recorded",)))
+    assert (first.data["missing"], second.data["missing"]) == (["metrics"], [])
+    assert second.caused_by == (evaluated,) and second.subject == fit and second.data["iteration"] == 1
 
 
 def test_a_run_id_has_a_form_of_32_hex_digits(ledger: Ledger) -> None:

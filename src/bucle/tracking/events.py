@@ -46,7 +46,7 @@ class RunFinished(Event, kind="tracking.run_finished", version=1):
 
 @dataclass(frozen=True, slots=True)
 class IterationRecorded(Event, kind="tracking.iteration_recorded", version=1):
-    """A training iteration succeeded: its place among those of its parent, and which facts of K-MD its record lacks."""
+    """A training iteration succeeded, or was evaluated: its place among those of its parent, what its record lacks of K-MD."""
 
     run: str
     parent: str | None

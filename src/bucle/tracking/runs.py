@@ -191,7 +191,8 @@ def finish_run(
 ) -> int:
     """End a run and return the seq of `tracking.run_finished`; its cause is the run's start.
 
-    A training iteration that succeeded is followed by `tracking.iteration_recorded`.
+    A training iteration that succeeded is followed by `tracking.iteration_recorded`, and by another one when a run that
+    evaluates what it made succeeds.
     Raises `tracking/unknown-run`, `tracking/run-over`.
     """
     row = store.select_run(tx, run_id)
@@ -206,6 +207,9 @@ def finish_run(
     store.end_run(tx, run_id, status, ended, error, seq)
     if row["purpose"] == "training" and status == "succeeded":
         _record_iteration(tx, run_id, row["parent"], seq)
+    if row["purpose"] == "evaluation" and status == "succeeded":
+        for trained in store.trained_for(tx, run_id):  # now their metrics are known
+            _record_iteration(tx, trained["id"], trained["parent"], seq)
     return seq
 
 
@@ -335,6 +339,6 @@ def _record_iteration(tx: Transaction, run_id: str, parent: str | None, finished
 
     with because(finished):
         tx.emit(
-            IterationRecorded(run_id, parent, store.count_iterations(tx, run_id, parent), completeness(tx, run_id).missing),
+            IterationRecorded(run_id, parent, store.iteration_number(tx, run_id, parent), completeness(tx, run_id).missing),
             run_id,
         )

@@ -52,6 +52,13 @@ INSERT_SETTING = "INSERT INTO run_setting (run, name, value) VALUES (?, ?, ?) ON
 INSERT_EXPERIMENT = "INSERT INTO experiment (id, project, name, created_us, event) VALUES (?, ?, ?, ?, ?)"
 COUNT_ITERATIONS = """
 SELECT count(*) FROM run WHERE purpose = 'training' AND status = 'succeeded' AND parent = ?
+  AND ended_event <= (SELECT ended_event FROM run WHERE id = ?)
+"""
+TRAINED_FOR = """
+SELECT DISTINCT run.id, run.parent, run.ended_event FROM lineage_edge used
+JOIN lineage_edge made ON made.target = used.source
+JOIN run ON run.id = made.source
+WHERE used.target = ? AND run.purpose = 'training' AND run.status = 'succeeded' ORDER BY run.ended_event
 """
 EVALUATED = """
 SELECT 1 FROM lineage_edge made
@@ -200,10 +207,15 @@ def reopen_run(tx: Transaction, run_id: str) -> None:
     tx.execute(REOPEN_RUN, (run_id,))
 
 
-def count_iterations(reader: Reader | Transaction, run_id: str, parent: str | None) -> int:
-    """Return how many training iterations the parent has seen succeed; 1 for a run without parent."""
-    row = reader.row(COUNT_ITERATIONS, (parent,)) if parent is not None else None
+def iteration_number(reader: Reader | Transaction, run_id: str, parent: str | None) -> int:
+    """Return a training iteration's place among those of its parent that succeeded; 1 for a run without parent."""
+    row = reader.row(COUNT_ITERATIONS, (parent, run_id)) if parent is not None else None
     return int(row[0]) if row else 1
+
+
+def trained_for(reader: Reader | Transaction, run_id: str) -> list[Row]:
+    """Return the training iterations that made something which this run read."""
+    return reader.rows(TRAINED_FOR, (run_id,))
 
 
 def evaluated(reader: Reader | Transaction, run_id: str) -> bool:
