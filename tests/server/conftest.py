@@ -26,7 +26,9 @@ class Reply:
 
     @property
     def code(self) -> str:
-        return str(self.json["code"])
+        """The error's code; a face whose protocol has its own form of errors begins its text with it."""
+        document = self.json
+        return str(document.get("code") or document["error"].split()[0].rstrip(":"))
 
 
 class Wire:

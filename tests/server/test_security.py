@@ -203,7 +203,8 @@ def test_a_route_without_a_permission_that_exists_does_not_start(permission: str
 
 
 def test_only_probes_and_what_pages_are_made_of_are_public() -> None:
-    assert {route.path for route in ROUTES if route.permission == PUBLIC} <= {"/health", "/health/ready", "/static/{name}"}
+    probes = {"/health", "/health/ready", "/v2", "/v2/health/live", "/v2/health/ready"}
+    assert {route.path for route in ROUTES if route.permission == PUBLIC} <= probes | {"/static/{name}"}
 
 
 def test_every_permission_of_a_route_can_be_granted() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bucle.data import ColumnProfile, Profile, profile_frame, psi
+from bucle.data import ColumnProfile, Profile
 from bucle.monitoring.reference import SIZES, ColumnReference, Reference
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _was_learned_from(frame: "TrainingFrame", order: ReferenceOrder) -> bool:
 
 def profile_training(table: "pl.DataFrame", moments: "pl.Series", window_us: int) -> Reference:
     """Return the reference of a table whose rows happened at `moments`, microseconds since 1970."""
+    from bucle.data import profile_frame
+
     whole = profile_frame(table)
     windows = (moments // window_us).alias("window of training")
     parts = table.with_columns(windows).partition_by(windows.name, include_key=False, maintain_order=True)
@@ -98,6 +100,8 @@ def _distances(whole: ColumnProfile, days: Sequence[ColumnProfile]) -> dict[int,
     The draws are seeded by the data's shape alone: the same frame gives the same reference.
     """
     import numpy as np
+
+    from bucle.data import psi
 
     generator = np.random.default_rng([whole.rows, len(days)])
     return {size: sorted(round(psi(whole, _drawn(generator, day, size)), 6) for day in days if day.rows) for size in SIZES}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bucle.features import TrainingSet, noted, planner
+from bucle.features import TrainingSet, planner
 from bucle.pipelines.executing import current_work
 from bucle.pipelines.sessions import Session
 from bucle.pipelines.steps import built_in
@@ -32,7 +32,7 @@ def planning_splits(session: Session) -> Iterator[None]:
 def split_step(training_set: str, window: str, holdout: str, seed: int, snapshot: str | None) -> tuple[Any, Any]:
     """Make the past and the recent frame, and note what was read and how it was split (K-14, K-18, K-19)."""
     from bucle.data import Snapshot
-    from bucle.features import split
+    from bucle.features import noted, split
 
     place = current_work().place
     data = place.store.get_json(snapshot, Snapshot) if snapshot else Snapshot(current_work().order.as_of_us, {})

@@ -15,7 +15,7 @@ from bucle.registry.labels import (
     set_stage,
     waive_gate,
 )
-from bucle.registry.packages import LoadReport, Package, Signature, keep_package, read_package
+from bucle.registry.packages import LoadOrder, LoadReport, Package, Signature, keep_package, read_package
 from bucle.registry.versions import (
     GateRecord,
     ModelSummary,
@@ -35,7 +35,6 @@ from bucle.registry.versions import (
 if TYPE_CHECKING:
     from bucle.registry.bundles import (
         LoadedModel,
-        LoadOrder,
         check_loadable,
         check_loadable_in_child,
         load_package,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from bucle.registry.scoring import evaluate_model, training_metrics
 
 _LAZY = {
-    "LoadOrder": "bundles",
     "LoadedModel": "bundles",
     "check_loadable": "bundles",
     "check_loadable_in_child": "bundles",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +16,17 @@ from bucle.features import FrameColumn
 from bucle.project import Task
 from bucle.registry.answers import answers, classes_of, output_of, task_of
 from bucle.registry.errors import BrokenPackage
-from bucle.registry.packages import BundleFile, Example, Library, LoadReport, Package, Signature, keep_package, read_package
+from bucle.registry.packages import (
+    BundleFile,
+    Example,
+    Library,
+    LoadOrder,
+    LoadReport,
+    Package,
+    Signature,
+    keep_package,
+    read_package,
+)
 from bucle.registry.packaging import PROTOCOL, audit, dump_model, load_model, parse
 
 if TYPE_CHECKING:
@@ -42,12 +51,6 @@ class LoadedModel:
     def answers(self, rows: Floats) -> Floats:
         """Return what the model answers to rows of its inputs: see `Signature.output`."""
         return answers(self.estimator, rows, self.package.signature.task)
-
-
-class LoadOrder(msgspec.Struct, frozen=True):
-    """The package that a clean process shall load."""
-
-    package: str
 
 
 def package_model(

@@ -82,6 +82,12 @@ class Package(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class LoadOrder(msgspec.Struct, frozen=True):
+    """The package that a clean process shall load."""
+
+    package: str
+
+
 class LoadReport(msgspec.Struct, frozen=True):
     """What came of loading a package in a clean process of its runtime: seconds, and how far its answers were off."""
 
