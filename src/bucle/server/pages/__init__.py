@@ -4,12 +4,15 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bucle.server.errors import UnknownPath
+from bucle.server.pages.alerts import PAGES as ALERT_PAGES
 from bucle.server.pages.audit import PAGES as AUDIT_PAGES
+from bucle.server.pages.delivery import PAGES as DELIVERY_PAGES
 from bucle.server.pages.ledger import PAGES as LEDGER_PAGES
 from bucle.server.pages.loop import PAGES as LOOP_PAGES
 from bucle.server.pages.models import PAGES as MODEL_PAGES
 from bucle.server.pages.page import Page, routes_of
 from bucle.server.pages.runs import PAGES as RUN_PAGES
+from bucle.server.pages.services import PAGES as SERVICE_PAGES
 from bucle.server.pages.work import PAGES as WORK_PAGES
 from bucle.server.routing import PUBLIC, Call, Route
 
@@ -18,7 +21,17 @@ if TYPE_CHECKING:
 
 _TYPES = {"style.css": "text/css", "live.js": "text/javascript"}
 
-PAGES: tuple[Page, ...] = (*LOOP_PAGES, *LEDGER_PAGES, *AUDIT_PAGES, *RUN_PAGES, *MODEL_PAGES, *WORK_PAGES)
+PAGES: tuple[Page, ...] = (
+    *LOOP_PAGES,
+    *RUN_PAGES,
+    *MODEL_PAGES,
+    *SERVICE_PAGES,
+    *ALERT_PAGES,
+    *DELIVERY_PAGES,
+    *WORK_PAGES,
+    *AUDIT_PAGES,
+    *LEDGER_PAGES,
+)
 
 
 def static_file(call: Call) -> "Response":

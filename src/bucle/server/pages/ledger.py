@@ -1,8 +1,9 @@
 """The pages of the ledger: all events, and why something is as it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bucle.ledger import Edge, EventFilter, Scope, StoredEvent, UnknownId
+from bucle.ledger import Edge, EventFilter, StoredEvent, UnknownId
+from bucle.server.api.ledger import lineage, why
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
 
@@ -44,11 +45,12 @@ def events_document(call: Call) -> EventsDocument:
 
 def why_document(call: Call) -> WhyDocument:
     """Return what led to an id. Raises `ledger/unknown-id`."""
-    id = call.path["id"]
-    seen = [event for event in call.house.ledger.why(id) if call.may("ledger.read", Scope(event.project, event.environment))]
-    if not seen:
-        raise UnknownId(id=id)
-    return WhyDocument(id, seen, call.house.ledger.lineage(id, "up"))
+    found = why(call)
+    try:
+        edges = lineage(replace(call, query={})).edges
+    except UnknownId:  # an event is no node: nothing was made from it
+        edges = []
+    return WhyDocument(found.id, found.events, edges)
 
 
 PAGES = (

@@ -12,8 +12,8 @@ from bucle.server.routing import Call
 
 WIDTH, HEIGHT = 186, 84
 _POSITIONS: dict[str, tuple[int, int, str]] = {
-    "C2": (20, 20, "events?kind=delivery.commit"),
-    "C1": (250, 20, "events?kind=delivery."),
+    "C2": (20, 20, "events?kind=delivery.commit_received"),
+    "C1": (250, 20, "delivery"),
     "C3": (480, 20, "runs"),
     "C5": (710, 20, "runs"),
     "C6": (914, 140, "models"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 Reach = Literal["scope", "any"]
-TABS = ("loop", "runs", "models", "services", "alerts", "work", "audit", "events")
+TABS = ("loop", "runs", "models", "services", "alerts", "delivery", "work", "audit", "events")
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -32,7 +33,10 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A path with the document that it shows, the template that shows it and the kinds of event that make it stale."""
+    """A path with the document that it shows, the template that shows it and the kinds of event that make it stale.
+
+    `reach="any"` is for pages over all environments: their document shows those that the caller may see.
+    """
 
     path: str
     template: str
@@ -41,6 +45,7 @@ class Page:
     summary: str
     live: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
+    reach: Reach = "scope"
 
 
 def routes_of(page: Page) -> list[Route]:
@@ -59,7 +64,7 @@ def routes_of(page: Page) -> list[Route]:
     def twin(call: Call) -> Response:
         return _json(document(call))
 
-    reach: Reach = "scope" if "{project}" in page.path else "any"
+    reach: Reach = page.reach if "{project}" in page.path else "any"
     shown = Route("GET", page.path, show, page.permission, page.summary, query=page.query, reach=reach)
     if page.path.endswith("}"):
         return [shown]
@@ -90,7 +95,7 @@ def _html(page: Page, call: Call, document: object) -> Response:
     from starlette.responses import HTMLResponse
 
     project = call.path.get("project", "")
-    here = call.request.url.path
+    here, query = call.request.url.path, call.request.url.query
     lang = _language(call)
     text = _templates().get_template(page.template).render(
         document=document,
@@ -98,7 +103,7 @@ def _html(page: Page, call: Call, document: object) -> Response:
         project=project,
         tabs=[(name, f"/projects/{project}" + ("" if name == "loop" else f"/{name}")) for name in TABS],
         here=here,
-        twin="/index.json" if here == "/" else f"{here}.json",
+        twin=("/index.json" if here == "/" else f"{here}.json") + (f"?{query}" if query else ""),
         now=call.house.ledger.clock.now(),
         live=" ".join(page.live),
         lang=lang,
@@ -119,6 +124,7 @@ def _templates() -> Environment:
     environment = Environment(loader=PackageLoader("bucle.server.pages"), autoescape=True, undefined=StrictUndefined)
     environment.filters["instant"] = _instant
     environment.filters["number"] = _number
+    environment.filters["milliseconds"] = _milliseconds
     return environment
 
 
@@ -131,3 +137,9 @@ def _instant(value: datetime | int | None) -> str:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.3g} ms" if math.isfinite(seconds) else "> 26 s"
