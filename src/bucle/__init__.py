@@ -73,7 +73,20 @@ def __getattr__(name: str) -> Any:
     if name != room:  # the package `features` is itself what `@bucle.features` calls
         value = getattr(value, name)
     globals()[name] = value
+    if name == "pipeline":
+        _let_scripts_run(importlib.import_module("bucle.pipelines"))
     return value
+
+
+def _let_scripts_run(pipelines: Any) -> None:
+    """`pipeline.run(...)` needs a way to the home, and the client that knows it stands above the pipelines."""
+
+    def connect_script(root: str) -> Any:
+        from bucle.client import connect_script
+
+        return connect_script(root)
+
+    pipelines.register_connector(connect_script)
 
 
 def __dir__() -> list[str]:

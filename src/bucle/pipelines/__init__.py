@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.launching import CHECK, Firing
     from bucle.pipelines.lint import check_pipeline
     from bucle.pipelines.orders import Result, WorkOrder
+    from bucle.pipelines.reactions import Triggers
     from bucle.pipelines.rehearsing import StepCall, rehearse
     from bucle.pipelines.runs import (
         Attempt,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         list_attempts,
         list_pipeline_runs,
         list_steps,
+        log_tail,
     )
+    from bucle.pipelines.scripts import OpenedRun, ScriptRun, register_connector
     from bucle.pipelines.steps import Step, step
     from bucle.pipelines.supervisor import Runs
     from bucle.pipelines.triggers import on_degradation, on_drift, on_new_data, on_schedule
@@ -41,12 +44,16 @@ _FACE = {
     "PipelineSpec": "declared",
     "Result": "orders",
     "StepCall": "rehearsing",
+    "register_connector": "scripts",
     "rehearse": "rehearsing",
     "RunFailed": "events",
     "RunFinished": "events",
     "RunResumed": "events",
     "RunStarted": "events",
     "Runs": "supervisor",
+    "ScriptRun": "scripts",
+    "OpenedRun": "scripts",
+    "Triggers": "reactions",
     "Step": "steps",
     "StepFailed": "errors",
     "StepFinished": "events",
@@ -62,6 +69,7 @@ _FACE = {
     "list_attempts": "runs",
     "list_pipeline_runs": "runs",
     "list_steps": "runs",
+    "log_tail": "runs",
     "on_degradation": "triggers",
     "on_drift": "triggers",
     "on_new_data": "triggers",
@@ -75,6 +83,7 @@ __all__ = [
     "Attempt",
     "Firing",
     "Handle",
+    "OpenedRun",
     "Pipeline",
     "PipelineRun",
     "PipelineSpec",
@@ -84,12 +93,14 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "Runs",
+    "ScriptRun",
     "Step",
     "StepCall",
     "StepFailed",
     "StepFinished",
     "StepRun",
     "StepStarted",
+    "Triggers",
     "UnknownRun",
     "ValueRef",
     "WorkOrder",
@@ -100,11 +111,13 @@ __all__ = [
     "list_attempts",
     "list_pipeline_runs",
     "list_steps",
+    "log_tail",
     "on_degradation",
     "on_drift",
     "on_new_data",
     "on_schedule",
     "pipeline",
+    "register_connector",
     "rehearse",
     "step",
 ]

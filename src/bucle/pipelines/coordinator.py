@@ -106,7 +106,7 @@ class Coordinator:
         self._steps: dict[str, Planned] = {}
         self._by_id: dict[str, Planned] = {}
         self._turn = threading.Condition(threading.RLock())
-        self._cancelled = False
+        self._cancelled = self._closed = False
         self._decode = msgspec.json.Decoder(Asked).decode
         self._engine = engine_of(self)
         self._inline = run.engine == "inline"
@@ -179,8 +179,15 @@ class Coordinator:
         return self._cancelled
 
     def close(self) -> None:
-        """End what still runs; its attempts are marked when the run is."""
+        """End what still runs, and whoever waits; attempts are marked when the run is, or by who takes it up."""
+        with self._turn:
+            self._closed = True
+            self._turn.notify_all()
         self._engine.close()
+
+    def join(self, seconds: float) -> None:
+        """Wait until no worker's result is on its way to the ledger any more."""
+        self._engine.join(seconds)
 
     def outcome(self) -> tuple[int, int]:
         """Return how many steps this drive of the run has, and how many of them did not have to run."""
@@ -208,11 +215,20 @@ class Coordinator:
                 return Accepted()
 
     def _refusal(self, epoch: int) -> Refused | None:
-        if self._cancelled:
-            return _refused(RunCancelled(run=self.run.id))
+        if self._stopped:
+            return self._stop_answer()
         if epoch != self.run.epoch:
             return _refused(RunTakenOver(run=self.run.id, state="another driver has it"))
         return None
+
+    @property
+    def _stopped(self) -> bool:
+        return self._cancelled or self._closed
+
+    def _stop_answer(self) -> Refused:
+        if self._cancelled:
+            return _refused(RunCancelled(run=self.run.id))
+        return _refused(RunTakenOver(run=self.run.id, state="the process that held it stops"))
 
     def _enter(self, step: Planned) -> Planned:
         self._steps[step.call] = self._by_id[step.id] = step
@@ -229,8 +245,8 @@ class Coordinator:
             step.plan, step.failure = plan, None
             step.state = "waiting"
             if self._inline and not plan.options.isolated:
-                self._turn.wait_for(lambda: self._cancelled or self._ready(step))
-            return self._advance(step) if self._ready(step) and not self._cancelled else self._queued(step)
+                self._turn.wait_for(lambda: self._stopped or self._ready(step))
+            return self._advance(step) if self._ready(step) and not self._stopped else self._queued(step)
 
     def _queued(self, step: Planned) -> Answer:
         self.journal.planned(step)
@@ -365,7 +381,7 @@ class Coordinator:
     def _advance_waiting(self) -> None:
         """Give out what became ready; in a drive without workers the driver itself comes for its steps."""
         progressed = True
-        while progressed and not self._cancelled:
+        while progressed and not self._stopped:
             progressed = False
             for step in list(self._steps.values()):
                 if step.state == "waiting" and step.plan and self._ready(step) and not self._is_inline(step.plan.options):
@@ -375,11 +391,9 @@ class Coordinator:
     def _await(self, calls: tuple[str, ...]) -> Answer:
         with self._turn:
             steps = [self._steps[call] for call in calls]
-            self._turn.wait_for(
-                lambda: self._cancelled or all(step.over for step in steps) or any(_bad(step) for step in steps)
-            )
-            if self._cancelled:
-                return _refused(RunCancelled(run=self.run.id))
+            self._turn.wait_for(lambda: self._stopped or all(step.over for step in steps) or any(_bad(step) for step in steps))
+            if self._stopped:
+                return self._stop_answer()
             bad = next((step for step in steps if _bad(step)), None)
             if bad is not None:
                 return self._failure_of(bad)
@@ -405,9 +419,9 @@ class Coordinator:
 
     def _finish(self, finish: Finish) -> Answer:
         with self._turn:
-            self._turn.wait_for(lambda: self._cancelled or not any(self._busy(step) for step in self._steps.values()))
-            if self._cancelled:
-                return _refused(RunCancelled(run=self.run.id))
+            self._turn.wait_for(lambda: self._stopped or not any(self._busy(step) for step in self._steps.values()))
+            if self._stopped:
+                return self._stop_answer()
             inputs = [self._steps.get(getattr(each, "call", "")) for each in finish.inputs.values()]
             needed = [each for each in inputs if each and _bad(each)]
             silent = [each for each in self._steps.values() if each.plan and each.state == "failed" and not each.answered]

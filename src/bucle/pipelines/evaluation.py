@@ -41,15 +41,22 @@ def evaluate(model: Any, frame: Any, slices: Sequence[str] = ()) -> Any:
     Elsewhere it returns the `Evaluation`. Raises `registry/bad-evaluation`, `registry/unknown-slice`. Source: K-21.
     """
     session = current_session()
-    if session is None:
-        from bucle.registry import evaluate_model
+    if session is not None:
+        return session.evaluate(model, frame, slices)
+    from bucle.registry import evaluate_model
 
-        return evaluate_model(model, frame, slices)
+    return evaluate_model(model, frame, slices)
+
+
+def plan_evaluation(session: Session, model: Any, frame: Any, slices: Sequence[str]) -> Handle:
+    """Plan the step that evaluates, and remember what was evaluated for `register`."""
+    from bucle.registry import slices_needed
+
     charter = load_project_file(session.place.root).charter
     arguments = {
         "model": model,
         "frame": frame,
-        "slices": list(_slices_needed(charter.success, slices)),
+        "slices": list(slices_needed(charter.success, slices)),
         "task": charter.task,
         "learned_from": session.given_to(model),
     }
@@ -64,6 +71,8 @@ def register(session: Session, pipeline: "Pipeline", output: object) -> Registra
     if known is None or pipeline.model is None:
         given = f"the result of {output.call}" if isinstance(output, Handle) else f"a {type(output).__name__}"
         raise NotAnEvaluation(pipeline=pipeline.name, model=pipeline.model, given=given, where=pipeline.where)
+    from bucle.registry import slices_needed
+
     model, frame, slices = known
     root, code, charter = session.place.root, session.code_of(model), load_project_file(session.place.root).charter
     files = {name: session.place.store.put_file(root / name) for name in _FILES if (root / name).is_file()}
@@ -78,7 +87,7 @@ def register(session: Session, pipeline: "Pipeline", output: object) -> Registra
             "package": production.package,
             "version": production.version,
             "frame": frame,
-            "slices": list(_slices_needed(charter.success, slices)),
+            "slices": list(slices_needed(charter.success, slices)),
             "task": charter.task,
         }
         champion = session.call(_PRODUCTION, (), arguments)
@@ -172,10 +181,6 @@ def gates_step(
     made = Registered(package, evaluation.id, work.place.store.put_json(judgement))
     found: dict[str, str] = msgspec.to_builtins(made)
     return found
-
-
-def _slices_needed(criteria: Sequence[Criterion], declared: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*declared, *(each.by for each in criteria if each.by)]))
 
 
 def _frame_among(values: Sequence[Any]) -> Any:

@@ -106,11 +106,9 @@ class RunFailed(Event, kind="pipelines.run_failed", version=1):
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerFired(Event, kind="pipelines.trigger_fired", version=1):
-    """A trigger of a pipeline asked for a run; `coalesced_into` names the active run that it joined instead of a new one."""
+class TriggerCoalesced(Event, kind="pipelines.trigger_coalesced", version=1):
+    """A trigger fired while a run of its pipeline was active: that run stands for both."""
 
     pipeline: str
     trigger: str
-    run: str | None
-    coalesced_into: str | None
-    detail: str
+    run: str

@@ -3,7 +3,7 @@
 Checks of a commit use it: is a model trained at all, does it learn, does it answer with numbers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from bucle.errors import BucleError
 from bucle.features import planner
 from bucle.pipelines.handles import Handle, arity_of
 from bucle.pipelines.sessions import Session, session_of
+from bucle.project import load_project_file
 
 if TYPE_CHECKING:
     from bucle.pipelines.declared import Pipeline
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
 Frames = Callable[[str, Mapping[str, Any]], tuple[Any, Any]]
 """Gives the past and the recent frame that a training set's `split(window, holdout)` shall return."""
-
-
-EVALUATE = "bucle.pipelines.evaluation:evaluate_step"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the project lies."""
-
-    root: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +37,29 @@ class Rehearsal:
 
     def __init__(self, root: Path) -> None:
         self.calls: list[StepCall] = []
-        self.place = _Place(root)
-        self.evaluations: dict[str, Any] = {}
+        self._root = root
 
-    def call(
-        self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any], code: Mapping[str, str] | None = None
-    ) -> Handle:
+    def call(self, step: "Step", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Handle:
         """Run the step's function; steps that it calls are plain functions, as in a run."""
         given, named = [_value(each) for each in args], {name: _value(each) for name, each in kwargs.items()}
         bound = step.signature.bind(*given, **named)
         bound.apply_defaults()
         with session_of(None):
-            value = _evaluated(bound.arguments) if step.target == EVALUATE else step.function(*given, **named)
-        self.calls.append(StepCall(step.name, bound.arguments, value))
-        return Handle(cast(Session, self), str(len(self.calls) - 1), arity_of(step.function))
+            value = step.function(*given, **named)
+        return self._called(StepCall(step.name, bound.arguments, value), arity_of(step.function))
 
-    def given_to(self, value: object) -> list[Handle]:
-        """What a model learned from does not matter here."""
-        return []
+    def evaluate(self, model: Any, frame: Any, slices: Sequence[str]) -> Handle:
+        """Evaluate without keeping anything: the step itself would want a run to log to."""
+        from bucle.registry import slices_needed
 
-    def code_of(self, value: object) -> dict[str, str]:
-        """Nothing is kept, so nothing has a key."""
-        return {}
+        charter = load_project_file(self._root).charter
+        needed = list(slices_needed(charter.success, slices))
+        arguments = {"model": _value(model), "frame": _value(frame), "slices": needed, "task": charter.task}
+        return self._called(StepCall("evaluate", arguments, _evaluated(arguments)), None)
+
+    def _called(self, call: StepCall, arity: int | None) -> Handle:
+        self.calls.append(call)
+        return Handle(cast(Session, self), str(len(self.calls) - 1), arity)
 
     def value(self, handle: Handle) -> Any:
         """Return what the handle's step returned."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -170,3 +171,13 @@ def as_step(row: Row) -> StepRun:
 
 def _moment(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else from_us(microseconds)
+
+
+def log_tail(path: str | None, size: int = 20_000) -> str:
+    """Return the end of what an attempt printed, at most `size` bytes; empty when it printed nothing."""
+    try:
+        with Path(path or "").open("rb") as file:
+            file.seek(max(file.seek(0, 2) - size, 0))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -17,6 +17,7 @@ from bucle.pipelines.executing import Workplace
 from bucle.pipelines.journal import LEASE_US
 from bucle.pipelines.lint import check_pipeline
 from bucle.pipelines.protocol import Accepted, Fail, Heartbeat
+from bucle.project import Definition, Definitions, load_definitions, load_project_file
 
 if TYPE_CHECKING:
     from bucle.pipelines.declared import Pipeline
@@ -49,6 +50,9 @@ class Connection(Protocol):
     def ask(self, run: str, message: bytes) -> bytes:
         """Take a question of the run's driver to its coordinator and return the answer."""
 
+    def close(self) -> None:
+        """Give back what is held."""
+
 
 Connector = Callable[[str], Connection]
 _connectors: list[Connector] = []
@@ -74,17 +78,30 @@ class FinishedRun:
 
 def run_here(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int) -> FinishedRun:
     """Drive a pipeline in this process. See `Pipeline.run`."""
-    from bucle.pipelines.driver import drive, failure_of
-    from bucle.pipelines.engines.worker import scratch_folder
-    from bucle.pipelines.sessions import Session
-
     check_pipeline(pipeline)
     if not _connectors:
         raise NoConnection(pipeline=pipeline.name, reason="nothing connects this process to one")
     root = _root_of(pipeline)
     connection = _connectors[-1](str(root))
+    try:
+        return _drive(pipeline, parameters, seed, root, connection)
+    finally:
+        connection.close()
+
+
+def _drive(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int, root: Path, connection: Connection) -> FinishedRun:
+    from bucle.pipelines.driver import drive, failure_of
+    from bucle.pipelines.engines.worker import scratch_folder
+    from bucle.pipelines.sessions import Session
+
     opened = connection.open_run(ScriptRun(pipeline.spec(), dict(parameters), seed, str(root)))
-    place = Workplace(ArtifactStore(Path(opened.artifacts)), root, scratch_folder(), functions=_Functions(pipeline))
+    place = Workplace(
+        ArtifactStore(Path(opened.artifacts)),
+        root,
+        scratch_folder(),
+        definitions=lambda: _definitions(root, pipeline),
+        functions=_Functions(pipeline),
+    )
     session = Session(lambda message: connection.ask(opened.run, message), place, opened.epoch, seed, opened.snapshot)
     with _beating(session):
         try:
@@ -99,6 +116,14 @@ def run_here(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int) -> 
                 session.fail(Fail(failure.code, failure.reason, failure.where, failure.next))
             raise RemoteError(failure.code, failure.reason, failure.where, failure.next, 422)
     return FinishedRun(opened.run, session.returned)
+
+
+def _definitions(root: Path, pipeline: "Pipeline") -> Definitions:
+    """What the project declares, and what the script itself declares beside it."""
+    declared = list(load_definitions(root, load_project_file(root)))
+    known = {(each.kind, each.name) for each in declared}
+    own = [each for each in pipeline.function.__globals__.values() if isinstance(each, Definition) and each.name]
+    return Definitions([*declared, *(each for each in dict.fromkeys(own) if (each.kind, each.name) not in known)])
 
 
 class _Functions(Mapping[str, Callable[..., Any]]):

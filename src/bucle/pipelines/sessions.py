@@ -1,7 +1,7 @@
 """A driver's session: turns the calls of a pipeline function into plans, and handles into values."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -89,6 +89,12 @@ class Session:
         self._plans[call] = plan
         self._settle(call, self.ask(plan, Done | Run | Queued))
         return Handle(self, call, arity_of(step.function))
+
+    def evaluate(self, model: Any, frame: Any, slices: Sequence[str]) -> Handle:
+        """Plan the evaluation of a model."""
+        from bucle.pipelines.evaluation import plan_evaluation
+
+        return plan_evaluation(self, model, frame, slices)
 
     def value(self, handle: Handle) -> Any:
         """Wait for a handle's value."""

@@ -33,6 +33,7 @@ from bucle.tracking import reopen_run
 DRIVER = "bucle.pipelines.driver:drive_in_child"
 NOTHING = ProjectDescription("", [], "")
 _MOST_RESTARTS = 3
+_CLOSE_SECONDS = 5.0
 _WATCH_SECONDS = 0.5
 _RENEW_SECONDS = 20.0
 
@@ -116,13 +117,14 @@ class Runs:
         return reply
 
     def resume(self, run_id: str, code: Code | None = None) -> str:
-        """Take up a run that failed or was cancelled, with its code as it is now; committed steps do not run again.
+        """Take up a run that failed, was cancelled or lost its holder, with its code as it is now.
 
+        Steps that are committed do not run again, unless their code or data changed since.
         Raises `pipelines/unknown-run`, `pipelines/run-not-resumable`.
         """
         with self.home.ledger.read() as reader:
             run = get_pipeline_run(reader, run_id)
-        if run.state in ("running", "done") or run_id in self._active:
+        if run.state == "done" or run_id in self._active:
             raise RunNotResumable(run=run_id, state="still active" if run.state != "done" else "done")
         self._resume(run, code, "it was asked for")
         return run_id
@@ -174,9 +176,7 @@ class Runs:
         if active is None:
             with self.home.ledger.read() as reader:
                 run = get_pipeline_run(reader, run_id)
-            if run.state != "running":
-                raise RunNotResumable(run=run_id, state=run.state)
-            return
+            raise RunNotResumable(run=run_id, state=run.state)
         active.coordinator.cancel()
         if active.runner is not None:
             active.runner.kill()
@@ -198,6 +198,10 @@ class Runs:
             active.coordinator.close()
             if active.runner is not None:
                 active.runner.kill()
+        for active in held:
+            active.coordinator.join(_CLOSE_SECONDS)
+            if not active.coordinator.run.request.remote:
+                active.done.wait(_CLOSE_SECONDS)
 
     def _resume(self, run: PipelineRun, code: Code | None, reason: str) -> None:
         code = code or load_code(self.home, self.runners, self._checkout(run))

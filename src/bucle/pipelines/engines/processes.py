@@ -71,7 +71,7 @@ class ProcessEngine:
         self._cancelled: set[tuple[str, int]] = set()
         self._active: dict[str, WorkOrder] = {}
         self._turn = threading.Lock()
-        self._threads = 0
+        self._threads: set[threading.Thread] = set()
         self._closed = False
 
     def submit(self, order: WorkOrder, delay: float = 0.0) -> None:
@@ -85,9 +85,10 @@ class ProcessEngine:
             if self._closed:
                 return
             self._queue.append(order)
-            if self._threads < self._slots.cores:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"bucle-{order.run}", daemon=True).start()
+            if len(self._threads) < self._slots.cores:
+                thread = threading.Thread(target=self._work, name=f"bucle-{order.run}", daemon=True)
+                self._threads.add(thread)
+                thread.start()
 
     def cancel(self, steps: Collection[str]) -> None:
         """See `Engine`."""
@@ -109,11 +110,19 @@ class ProcessEngine:
             steps = [*self._active, *(order.step for order in self._queue)]
         self.cancel(steps)
 
+    def join(self, seconds: float) -> None:
+        """Wait until nothing is delivered any more, at most so long."""
+        with self._turn:
+            threads = list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(seconds)
+
     def _work(self) -> None:
         while True:
             with self._turn:
                 if not self._queue:
-                    self._threads -= 1
+                    self._threads.discard(threading.current_thread())
                     return
                 order = self._queue.popleft()
                 self._active[order.step] = order
@@ -127,7 +136,7 @@ class ProcessEngine:
                     self._runners.pop(order.step, None)
 
     def _run(self, order: WorkOrder) -> None:
-        if (order.step, order.attempt) in self._cancelled:
+        if self._closed or (order.step, order.attempt) in self._cancelled:
             return
         timeout = order.options.timeout
         pid = 0
@@ -147,10 +156,11 @@ class ProcessEngine:
             following = error.next_step
             self._fail(order, pid, Failure(error.code, str(error), error.where, following, retry=False))
         else:
-            self._deliver(result)
+            if not self._closed:
+                self._deliver(result)
 
     def _fail(self, order: WorkOrder, pid: int, failure: Failure, *, lost: bool = False) -> None:
-        if (order.step, order.attempt) not in self._cancelled:
+        if not self._closed and (order.step, order.attempt) not in self._cancelled:
             usage = Usage(pid, os.uname().nodename, 0.0, 0.0, 0.0)
             self._deliver(Result(order.step, order.attempt, usage, failure=failure), lost=lost)
 

@@ -24,4 +24,7 @@ class Engine(Protocol):
         """How many orders of one core run at once."""
 
     def close(self) -> None:
-        """Stop everything."""
+        """Stop everything; nothing is delivered any more."""
+
+    def join(self, seconds: float) -> None:
+        """Wait until what is being delivered has been, at most so long."""

@@ -1,21 +1,152 @@
-"""The runs of a house: they go on in the background and are taken up again when the server starts."""
+"""Routes of pipelines: what there is to run, starting, resuming and cancelling runs, steps, and drivers that are scripts."""
 
-from bucle.pipelines import Runs
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from bucle.artifacts import ArtifactStore
+from bucle.ledger import Scope, parse_instant
+from bucle.pipelines import (
+    OpenedRun,
+    PipelineRun,
+    PipelineSpec,
+    Runs,
+    ScriptRun,
+    StepRun,
+    Triggers,
+    get_pipeline_run,
+    list_steps,
+)
+from bucle.project import DEV, working_tree
+from bucle.runtimes import RunnerPool, load_code
+from bucle.server.codes import Codes
 from bucle.server.house import House
-from bucle.server.routing import Route
+from bucle.server.routing import MEBIBYTE, Body, Call, Route
+
+_PIPELINES = "/api/v1/projects/{project}/pipelines"
+_RUN = "/api/v1/projects/{project}/runs/{run}"
 
 
 def compose(house: House) -> None:
-    """Put the runs in."""
-    runs = Runs(house.home, house.artifacts, house.runners)
+    """Put the runs in: interrupted ones are taken up when a server starts, triggers start new ones."""
+    runs = Runs(house.home, house.artifacts, house.part(RunnerPool))
     house.add(runs)
     house.busy_while(runs.activity)
-    house.on_start(lambda: _resume(runs))
+    house.on_start(lambda: _take_up(runs))
     house.on_stop(runs.close)
+    triggers = Triggers(house.ledger, runs, lambda scope: house.part(Codes).of(scope), lambda: house.part(Codes).active())
+    for subscription in triggers.subscriptions():
+        house.subscribe(subscription)
 
 
-def _resume(runs: Runs) -> None:
+def _take_up(runs: Runs) -> None:
     runs.resume_interrupted()
 
 
-ROUTES: list[Route] = []
+class StartBody(Body, frozen=True):
+    """How a pipeline is to be run; texts among the parameters are read as the declared types."""
+
+    parameters: dict[str, Any] = {}
+    engine: str = "processes"
+    seed: int = 0
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its steps; `status` is running, done, failed or cancelled, `metrics` those of the model that it made."""
+
+    id: str
+    status: str
+    pipeline: PipelineRun
+    steps: list[StepRun]
+
+
+def read_pipelines(call: Call) -> list[PipelineSpec]:
+    """Return the pipelines that an environment's code declares."""
+    return call.house.part(Codes).of(_scope(call)).description.specs("pipeline", PipelineSpec)
+
+
+def start(call: Call) -> RunView:
+    """Begin a run and return at once."""
+    body: StartBody = call.body
+    scope = _scope(call)
+    runs = call.house.part(Runs)
+    run_id = runs.start(
+        call.house.part(Codes).of(scope),
+        scope,
+        call.path["pipeline"],
+        body.parameters,
+        engine=body.engine,
+        seed=body.seed,
+        as_of=parse_instant(body.as_of) if body.as_of else None,
+    )
+    return _view(call, run_id or "")
+
+
+def read_run(call: Call) -> RunView:
+    """Return a run and its steps as they stand."""
+    return _view(call, call.path["run"])
+
+
+def resume(call: Call) -> RunView:
+    """Take up a run that failed, was cancelled or lost its process."""
+    _view(call, call.path["run"])
+    call.house.part(Runs).resume(call.path["run"])
+    return _view(call, call.path["run"])
+
+
+def cancel(call: Call) -> RunView:
+    """Stop a run."""
+    _view(call, call.path["run"])
+    call.house.part(Runs).cancel(call.path["run"])
+    call.house.part(Runs).wait(call.path["run"], 10)
+    return _view(call, call.path["run"])
+
+
+def open_script(call: Call) -> OpenedRun:
+    """Begin a run that the caller drives: from a tree on this machine, since the caller writes artifacts beside the server."""
+    from pathlib import Path
+
+    body = msgspec.json.decode(call.body, type=ScriptRun)
+    runs, scope = call.house.part(Runs), Scope(call.path["project"], DEV)
+    code = load_code(call.house.home, call.house.part(RunnerPool), working_tree(Path(body.root)))
+    run = runs.open_script(code, scope, body.spec, body.parameters, body.seed)
+    return OpenedRun(run.id, run.epoch, str(call.house.part(ArtifactStore).root), run.request.snapshot)
+
+
+def ask(call: Call) -> Response:
+    """Answer a question of a script's driver."""
+    with call.house.ledger.read() as reader:
+        get_pipeline_run(reader, call.path["run"], call.path["project"])
+    return Response(call.house.part(Runs).answer(call.path["run"], call.body), media_type="application/octet-stream")
+
+
+def _scope(call: Call) -> Scope:
+    return Scope(call.path["project"], call.scope.environment or DEV)
+
+
+def _view(call: Call, run_id: str) -> RunView:
+    with call.house.ledger.read() as reader:
+        run = get_pipeline_run(reader, run_id, call.path["project"])
+        return RunView(run.id, run.state, run, list_steps(reader, run_id))
+
+
+ROUTES = [
+    Route("GET", _PIPELINES, read_pipelines, "pipelines.read", "The pipelines of an environment's code"),
+    Route("POST", f"{_PIPELINES}/{{pipeline}}/runs", start, "pipelines.write", "Run a pipeline", StartBody),
+    Route("GET", f"{_RUN}/steps", read_run, "pipelines.read", "A run and its steps"),
+    Route("POST", f"{_RUN}/resume", resume, "pipelines.write", "Take a run up again"),
+    Route("POST", f"{_RUN}/cancel", cancel, "pipelines.write", "Stop a run"),
+    Route(
+        "POST",
+        "/api/v1/projects/{project}/script-runs",
+        open_script,
+        "pipelines.write",
+        "Begin a run that the caller drives",
+        bytes,
+    ),
+    Route("POST", f"{_RUN}/calls", ask, "pipelines.write", "A question of a script's driver", bytes, limit=64 * MEBIBYTE),
+]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bucle.ledger import Reader
-from bucle.pipelines import PipelineRun, StepRun, UnknownRun, get_pipeline_run, list_attempts, list_steps
+from bucle.pipelines import PipelineRun, StepRun, UnknownRun, get_pipeline_run, list_attempts, list_steps, log_tail
 from bucle.server.pages.graph import Graph, layered
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
@@ -74,10 +74,7 @@ def run_document(call: Call) -> RunDocument:
 
 def _log(call: Call, reader: Reader, step: StepRun) -> StepLogTail | None:
     attempts = list_attempts(reader, step.id)
-    log = attempts[-1].log if attempts else None
-    if not log:
-        return None
-    text = call.house.artifacts.get_bytes(log)[-_TAIL:].decode("utf-8", "replace")
+    text = log_tail(attempts[-1].log, _TAIL) if attempts else ""
     return StepLogTail(step.id, step.name, text) if text.strip() else None
 
 
