@@ -67,6 +67,19 @@ def test_a_call_does_not_act_but_a_server_does(tmp_path: Path) -> None:
         assert seen == expected
 
 
+def test_the_clock_goes_on_when_all_else_is_resumed_and_a_hook_that_fails_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, order = open_house(tmp_path, "server"), []
+    house.on_start(lambda: order.append("clock"), last=True)
+    house.on_start(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    house.on_start(lambda: order.append("runs"))
+    house.start()
+    house.close()
+    assert order == ["runs", "clock"]
+    assert "a start hook failed" in caplog.text
+
+
 def test_a_house_that_cannot_be_composed_gives_the_home_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bucle.server.app as app
 

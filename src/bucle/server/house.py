@@ -58,6 +58,7 @@ class House:
         self._parts: dict[type, object] = {}
         self._subscriptions: list[Subscription] = []
         self._start: list[Callable[[], None]] = []
+        self._start_last: list[Callable[[], None]] = []
         self._stop: list[Callable[[], None]] = []
         self._active: list[Callable[[], str | None]] = []
         self._checks: list[Callable[[], list[Finding]]] = []
@@ -108,9 +109,12 @@ class House:
             raise RuntimeError("subscribe while the house is composed, not later")
         self._subscriptions.append(subscription)
 
-    def on_start(self, hook: Callable[[], None]) -> None:
-        """Call `hook` when a server has started that acts on its own (resume runs, ship spools); not for a single call."""
-        self._start.append(hook)
+    def on_start(self, hook: Callable[[], None], *, last: bool = False) -> None:
+        """Call `hook` when a server has started that acts on its own (resume runs, ship spools); not for a single call.
+
+        `last` is for what must find everything else resumed: the clock.
+        """
+        (self._start_last if last else self._start).append(hook)
 
     def on_stop(self, hook: Callable[[], None]) -> None:
         """Call `hook` before the home is closed (close pools); the last added first."""
@@ -133,11 +137,14 @@ class House:
         return next((found for explain in self._explain if (found := explain(id)) is not None), None)
 
     def start(self) -> None:
-        """Begin to act: run the start hooks, then hand out events in a thread."""
-        if self.acts:
-            for hook in self._start:
+        """Begin to act: run the start hooks, then hand out events in a thread. A hook that fails stops no other."""
+        if not self.acts:
+            return
+        for hook in (*self._start, self.dispatcher.start, *self._start_last):
+            try:
                 hook()
-            self.dispatcher.start()
+            except Exception:
+                _log.exception("a start hook failed")
 
     def activity(self) -> str | None:
         """Return what is active now, or None when all is quiet."""

@@ -29,7 +29,7 @@ def compose(house: House) -> None:
     """Put the timekeeper in."""
     timekeeper = Timekeeper(house)
     house.add(timekeeper)
-    house.on_start(timekeeper.start)
+    house.on_start(timekeeper.start, last=True)
     house.on_stop(timekeeper.stop)
 
 
