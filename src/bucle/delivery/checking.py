@@ -209,7 +209,8 @@ class Checker:
             except Exception as error:
                 _log.exception("check %s of %s", check.name, bench.checkout.commit)
                 verdict = failed([Finding(f"the check itself broke: {type(error).__name__}", None, "See `bucle logs`.")])
-            bench.log.open("a").write("\n".join(report(check, verdict, time.monotonic() - begun)) + "\n")
+            with bench.log.open("a", encoding="utf-8") as written:
+                written.write("\n".join(report(check, verdict, time.monotonic() - begun)) + "\n")
             log = self._artifacts.put_bytes(bench.log.read_bytes())
         return verdict, time.monotonic() - begun, log
 

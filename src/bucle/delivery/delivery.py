@@ -1,6 +1,7 @@
 """Delivery as a part of the house: pushes come in, commits are checked in the background, what was begun is taken up again."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bucle.artifacts import ArtifactStore
@@ -10,9 +11,11 @@ from bucle.delivery.events import CommitReceived
 from bucle.delivery.receiving import Push, Reception, RefUpdate
 from bucle.delivery.repositories import MAIN, Repository, bring_commit, ensure_repository, hosted_projects, open_repository
 from bucle.delivery.results import Wanted
+from bucle.errors import BucleError
 from bucle.identity import require
 from bucle.ledger import Home, Scope, StoredEvent, Subscription, acting, because, within
 from bucle.pipelines import Runs
+from bucle.project import load_project_file, register_project
 from bucle.runtimes import RunnerPool
 from bucle.serving import Services
 
@@ -50,6 +53,8 @@ class Delivery:
         """
         if source is not None:
             sha = bring_commit(self.home, project, source, revision)
+            with suppress(BucleError):  # a file that cannot be read is for the checks to report
+                register_project(self.home.ledger, load_project_file(source), working_tree=True)
         else:
             sha = open_repository(self.home, project).resolve(revision)
         repository = open_repository(self.home, project)
