@@ -1,5 +1,6 @@
 """A home is held by one process, refuses what it cannot be, and loses nothing when that process is killed."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -141,6 +142,26 @@ def test_a_full_disk_fails_every_write_of_the_group_or_none(home: Home) -> None:
         thread.join()
     assert 0 < len(kept) < 80
     assert sorted(kept) == sorted(event.subject for event in home.ledger.events())
+
+
+def test_a_home_on_a_full_disk_says_so_when_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(DiskFull):
+        Home.open(tmp_path)
+    monkeypatch.undo()
+    Home.open(tmp_path).close()
+
+
+def test_an_io_error_of_a_full_disk_is_told_from_one_of_a_broken_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bucle.ledger.sqlite import explained
+
+    error = sqlite3.OperationalError("disk I/O error")
+    assert explained(error, tmp_path / "ledger.db") is error
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    assert isinstance(explained(error, tmp_path / "ledger.db"), DiskFull)
 
 
 def test_a_home_of_a_newer_bucle_is_refused_and_left_alone(home: Home) -> None:

@@ -1,6 +1,8 @@
 """The command line: finds the command's module, and turns every error into code, message, where, next."""
 
+import contextlib
 import difflib
+import errno
 import importlib
 import sys
 import traceback
@@ -118,9 +120,15 @@ def _unexpected(error: Exception, session: Session) -> int:
     """A user never sees a stack trace; whoever repairs bucle finds it in the home's logs."""
     from bucle.cli.errors import Unexpected
 
-    log = _log_file(session)
-    with log.open("a", encoding="utf-8") as file:
-        file.write("".join(traceback.format_exception(error)) + "\n")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        from bucle.ledger import DiskFull
+
+        return _refused(DiskFull(path=error.filename or session.home), session.json)
+    log: Path | str = "(nowhere: it could not be written)"
+    with contextlib.suppress(OSError):
+        log = _log_file(session)
+        with log.open("a", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)) + "\n")
     return _refused(Unexpected(kind=type(error).__name__, log=log), session.json)
 
 

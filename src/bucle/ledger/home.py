@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bucle.ledger.errors import HomeBusy, HomeUnfit
-from bucle.ledger.sqlite import Durability
+from bucle.ledger.sqlite import Durability, explained
 from bucle.ledger.transactions import Ledger
 
 _MOUNTS = Path("/proc/mounts")
@@ -49,9 +49,12 @@ class Home:
             _take(lock, path)
             _refuse_network_file_system(path)
             return cls(path, Ledger(path / "ledger.db", durability=durability, replay_from=replay_from), lock)
-        except BaseException:
+        except BaseException as error:
             os.close(lock)
-            raise
+            reason = explained(error, path / "ledger.db")
+            if reason is error:
+                raise
+            raise reason from error
 
     def folder(self, name: str) -> Path:
         """Return the home's folder of that name, made if it is not there."""

@@ -1,5 +1,7 @@
 """The embedded backend: one SQLite file, one writer with group commit, a reader per thread."""
 
+import errno
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +15,7 @@ Durability = Literal["process", "power"]
 """What an acknowledged write survives: kill -9 of the process, or also a loss of power."""
 
 _LARGEST_GROUP = 64
+_NO_SPACE = 1 << 18
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 
@@ -176,9 +179,15 @@ class Database:
             self._group = []
 
     def _explained(self, error: BaseException) -> BaseException:
-        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-            return DiskFull(path=self._path)
-        return error
+        return explained(error, self._path)
+
+
+def explained(error: BaseException, path: Path) -> BaseException:
+    """Return `ledger/disk-full` for the ways in which a full disk shows; SQLite calls some of them an I/O error."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if isinstance(error, sqlite3.OperationalError):
+        full = "full" in str(error) or ("I/O error" in str(error) and shutil.disk_usage(path.parent).free < _NO_SPACE)
+    return DiskFull(path=path) if full else error
 
 
 class _Ticket:

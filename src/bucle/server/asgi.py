@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import inspect
 import logging
 import threading
@@ -19,7 +20,7 @@ from starlette.responses import Response
 
 from bucle.errors import BucleError, RemoteError
 from bucle.identity import Principal, require
-from bucle.ledger import Scope, acting, new_id, within
+from bucle.ledger import DiskFull, Scope, acting, new_id, within
 from bucle.server.decoding import body_of, query_of, segments_of
 from bucle.server.errors import Internal, ShuttingDown
 from bucle.server.house import House
@@ -98,11 +99,16 @@ class Application:
             return pattern, self.refuse(problem_of(error, request.headers.get("accept-language", "")), route)
         except ClientDisconnect:
             raise
-        except Exception:
-            incident = new_id("inc")
-            _log.exception("incident %s: %s %s", incident, request.method, pattern)
-            unexpected = Internal(incident=incident, log=self.house.home.path / "logs" / "bucle.log")
-            return pattern, self.refuse(problem_of(unexpected, request.headers.get("accept-language", "")), route)
+        except Exception as error:
+            explained = self._explained(error, f"{request.method} {pattern}")
+            return pattern, self.refuse(problem_of(explained, request.headers.get("accept-language", "")), route)
+
+    def _explained(self, error: Exception, what: str) -> BucleError:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return DiskFull(path=self.house.home.path)
+        incident = new_id("inc")
+        _log.exception("incident %s: %s", incident, what)
+        return Internal(incident=incident, log=self.house.home.path / "logs" / "bucle.log")
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
         """Return the route, but tell somebody without a token nothing about which there are."""
