@@ -13,7 +13,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("delivery", "Make a release of a commit without a push."),
     "promote": ("delivery", "Bring a model version or a release to an environment."),
     "approve": ("delivery", "Approve what waits for it."),
-    "accept": ("delivery", "Accept a release as a stakeholder."),
     "rollback": ("delivery", "Bring back what served before."),
     "data": ("data", "Versions, schemas and validation of data."),
     "features": ("features", "The feature store."),
