@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bucle.artifacts import ArtifactStore, refer
-from bucle.data import ingest, take_snapshot
+from bucle.data import current_versions, ingest, take_snapshot
 from bucle.ledger import Home, Scope, Transaction, content_id, current_context, from_us, new_id, to_us, within
 from bucle.pipelines import store
 from bucle.pipelines.declared import PipelineSpec, bind_parameters
@@ -152,12 +152,17 @@ def _claim(tx: Transaction, scope: Scope, pipeline: str, firing: Firing, run_id:
 def _snapshot(
     home: Home, artifacts: ArtifactStore, runners: RunnerPool, code: Code, scope: Scope, as_of: datetime | None
 ) -> tuple[str | None, dict[str, str]]:
-    """Fix which data the run sees: versions of all sources, as of one moment. In `dev` changed files are taken in first."""
-    sources = code.description.of("source")
+    """Fix which data the run sees: versions of all sources, as of one moment.
+
+    Taken in first are changed files in `dev`, and elsewhere sources that a release that has just come still waits for.
+    """
+    sources = [each.name for each in code.description.of("source")]
     if not sources:
         return None, {}
-    if scope.environment == DEV:
-        for each in sources:
-            ingest(home, artifacts, runners, code, scope, each.name)
+    with home.ledger.read() as reader:
+        held = {} if scope.environment == DEV else current_versions(reader, scope)
+    for name in sources:
+        if name not in held:
+            ingest(home, artifacts, runners, code, scope, name)
     snapshot = take_snapshot(home, code, scope, as_of)
     return artifacts.put_json(snapshot), snapshot.ids()
