@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_limits
 
 from bucle.artifacts import ArtifactStore
 from bucle.features import FrameColumn, TrainingFrame
@@ -16,6 +17,13 @@ from bucle.ledger import Home, Ledger, Scope, acting, within
 AIRPORTS = ("EWR", "JFK", "LGA")
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 MakeFrame = Callable[..., TrainingFrame]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Small models learn faster in one thread, above all where other tests run beside these."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

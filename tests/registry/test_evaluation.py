@@ -1,5 +1,7 @@
 """An evaluation says how a model does, over all rows and in slices, against a baseline that learned nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -88,15 +90,11 @@ def test_several_classes_and_classes_with_names() -> None:
 
 
 def frame_with(frame: TrainingFrame, label: object) -> TrainingFrame:
-    from dataclasses import replace
-
     table = frame.table.with_columns(pl.col("wind").map_elements(label, return_dtype=pl.String).alias("late"))
     return replace(frame, table=table)
 
 
 def nulls_filled(frame: TrainingFrame) -> TrainingFrame:
-    from dataclasses import replace
-
     return replace(frame, table=frame.table.with_columns(pl.col("origin").fill_null("EWR")))
 
 
@@ -108,8 +106,6 @@ def test_a_classifier_without_probabilities_counts_as_sure() -> None:
 
 def test_rows_of_one_class_leave_some_metrics_undefined() -> None:
     recent = flights(300, 2)
-    from dataclasses import replace
-
     calm = replace(recent, table=recent.table.with_columns(late=pl.lit(False)))
     found = evaluate_model(boosted(flights(1000, 1)), calm)
     assert "roc_auc" in found.undefined and "roc_auc" not in found.metrics and found.positives == 0
@@ -127,7 +123,7 @@ def test_a_model_that_answers_nan_or_rows_without_labels_are_refused() -> None:
     with pytest.raises(BadEvaluation, match="NaN"):
         evaluate_model(Broken(), frame)
     with pytest.raises(BadEvaluation, match="no rows"):
-        evaluate_model(boosted(frame), frame.between(frame.times.max(), frame.times.min()))
+        evaluate_model(boosted(frame), replace(frame, table=frame.table.head(0)))
     with pytest.raises(BadEvaluation, match="none of the classes"):
         evaluate_model(boosted(frame), frame_with(frame, lambda row: "never"))
     with pytest.raises(BadEvaluation, match="no fitted classifier"):
@@ -163,8 +159,6 @@ def test_other_rows_have_another_identity() -> None:
 
 
 def test_a_category_of_many_values_has_its_most_frequent_ones_as_slices() -> None:
-    from dataclasses import replace
-
     frame = flights(1000, 1)
     names = tuple(f"T{number:03}" for number in range(120))
     tails = [names[min(int(number**0.75), 119)] for number in range(1000)]
