@@ -13,14 +13,14 @@ SIZES = tuple(2**power for power in range(5, 16))
 class ColumnReference(msgspec.Struct, frozen=True):
     """An input in training. `null_share` is the highest of any day.
 
-    `distances` holds, for each window size, the sorted stability indices of training's days against training as a whole, as
+    `distances` holds, for each of `SIZES`, the sorted stability indices of training's days against training as a whole, as
     windows of that size would show them.
     """
 
     name: str
     profile: ColumnProfile
     null_share: float
-    distances: dict[int, list[float]]
+    distances: tuple[tuple[float, ...], ...]
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -32,10 +32,10 @@ class Reference(msgspec.Struct, frozen=True):
     columns: tuple[ColumnReference, ...]
 
 
-def comparable_distances(reference: ColumnReference, rows: int) -> list[float] | None:
+def comparable_distances(reference: ColumnReference, rows: int) -> tuple[float, ...] | None:
     """Return the distances of training's days as windows of about `rows` rows show them; None for a window that is too small.
 
     The next smaller size is taken: its noise is greater, so the comparison errs on the quiet side.
     """
     position = bisect.bisect_right(SIZES, rows) - 1
-    return reference.distances.get(SIZES[position]) if position >= 0 else None
+    return reference.distances[position] if position >= 0 else None

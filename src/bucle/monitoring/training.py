@@ -94,7 +94,7 @@ def _column(name: str, whole: ColumnProfile, days: Sequence[Profile]) -> ColumnR
     return ColumnReference(name, whole, max(large, default=whole.null_share), _distances(whole, profiles))
 
 
-def _distances(whole: ColumnProfile, days: Sequence[ColumnProfile]) -> dict[int, list[float]]:
+def _distances(whole: ColumnProfile, days: Sequence[ColumnProfile]) -> tuple[tuple[float, ...], ...]:
     """Return the sorted distances of days, each drawn anew at each size, so that like is compared with like.
 
     The draws are seeded by the data's shape alone: the same frame gives the same reference.
@@ -104,7 +104,8 @@ def _distances(whole: ColumnProfile, days: Sequence[ColumnProfile]) -> dict[int,
     from bucle.data import psi
 
     generator = np.random.default_rng([whole.rows, len(days)])
-    return {size: sorted(round(psi(whole, _drawn(generator, day, size)), 6) for day in days if day.rows) for size in SIZES}
+    held = [day for day in days if day.rows]
+    return tuple(tuple(sorted(round(psi(whole, _drawn(generator, day, size)), 6) for day in held)) for size in SIZES)
 
 
 def _drawn(generator: "np.random.Generator", day: ColumnProfile, size: int) -> ColumnProfile:
