@@ -11,16 +11,16 @@ from tests.delivery.developing import Refusal, Server, commit_all, git, push, wr
 
 
 @pytest.fixture(scope="module")
-def fort(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fort(quick: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_project(tmp_path_factory.mktemp("fort"), "fort")
     commit_all(folder)
-    assert push(server, folder, "fort")[0] == 0
+    assert push(quick, folder, "fort")[0] == 0
     return folder
 
 
-def raw(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> int:
+def raw(quick: Server, method: str, path: str, headers: dict[str, str] | None = None) -> int:
     """Send a path exactly as it is written and return the status."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(quick.url).netloc, timeout=30)
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in (headers or {}).items():
         connection.putheader(name, value)
@@ -30,41 +30,41 @@ def raw(server: Server, method: str, path: str, headers: dict[str, str] | None =
     return status
 
 
-def test_who_may_read_can_clone_but_not_push(server: Server, fort: Path, tmp_path: Path) -> None:
-    token = server.token("vera", "viewer")
-    git("clone", "--quiet", f"{server.url}/git/fort.git", "copy", at=tmp_path, token=token)
+def test_who_may_read_can_clone_but_not_push(quick: Server, fort: Path, tmp_path: Path) -> None:
+    token = quick.token("vera", "viewer")
+    git("clone", "--quiet", f"{quick.url}/git/fort.git", "copy", at=tmp_path, token=token)
     commit_all(tmp_path / "copy")
-    code, lines = push(server, tmp_path / "copy", "fort", token=token)
+    code, lines = push(quick, tmp_path / "copy", "fort", token=token)
     assert code != 0 and any("403" in line for line in lines)
 
 
-def test_a_token_for_another_project_can_neither_clone_nor_push(server: Server, fort: Path, tmp_path: Path) -> None:
-    token = server.token("otto", "ml_engineer", project="elsewhere")
-    done = git("clone", f"{server.url}/git/fort.git", "copy", at=tmp_path, token=token, check=False)
+def test_a_token_for_another_project_can_neither_clone_nor_push(quick: Server, fort: Path, tmp_path: Path) -> None:
+    token = quick.token("otto", "ml_engineer", project="elsewhere")
+    done = git("clone", f"{quick.url}/git/fort.git", "copy", at=tmp_path, token=token, check=False)
     assert done.returncode != 0 and "403" in done.stderr
-    assert push(server, fort, "fort", token=token)[0] != 0
+    assert push(quick, fort, "fort", token=token)[0] != 0
 
 
-def test_a_wrong_token_is_no_token_at_all(server: Server, fort: Path, tmp_path: Path) -> None:
-    done = git("clone", f"{server.url}/git/fort.git", "copy", at=tmp_path, token="bucle_wrong", check=False)
+def test_a_wrong_token_is_no_token_at_all(quick: Server, fort: Path, tmp_path: Path) -> None:
+    done = git("clone", f"{quick.url}/git/fort.git", "copy", at=tmp_path, token="bucle_wrong", check=False)
     assert done.returncode != 0
 
 
-def test_git_sends_the_token_as_a_password_when_it_is_asked(server: Server, fort: Path, tmp_path: Path) -> None:
-    token = server.token("vera2", "viewer")
+def test_git_sends_the_token_as_a_password_when_it_is_asked(quick: Server, fort: Path, tmp_path: Path) -> None:
+    token = quick.token("vera2", "viewer")
     import base64
 
     basic = base64.b64encode(f"x:{token}".encode()).decode()
     path = "/git/fort.git/info/refs?service=git-upload-pack"
-    assert raw(server, "GET", path, {"Authorization": f"Basic {basic}"}) == 200
-    assert raw(server, "GET", path, {"Authorization": "Basic !!!"}) == 401
+    assert raw(quick, "GET", path, {"Authorization": f"Basic {basic}"}) == 200
+    assert raw(quick, "GET", path, {"Authorization": "Basic !!!"}) == 401
 
 
-def test_the_one_who_pushes_is_the_token_not_the_author_of_the_commit(server: Server, tmp_path: Path) -> None:
-    token = server.token("paula", "data_engineer")
+def test_the_one_who_pushes_is_the_token_not_the_author_of_the_commit(quick: Server, tmp_path: Path) -> None:
+    token = quick.token("paula", "data_engineer")
     commit_all(write_project(tmp_path, "actors"))
-    push(server, tmp_path, "actors", token=token)
-    (received,) = server.events("delivery.commit_received", project="actors")
+    push(quick, tmp_path, "actors", token=token)
+    (received,) = quick.events("delivery.commit_received", project="actors")
     assert (received["actor"], received["role"], received["data"]["author"]) == ("paula", "data_engineer", "Ana Diaz")
 
 
@@ -90,14 +90,14 @@ def test_the_one_who_pushes_is_the_token_not_the_author_of_the_commit(server: Se
         "/git/nobody.git/info/refs?service=git-upload-pack",
     ],
 )
-def test_only_the_three_paths_of_the_protocol_answer(server: Server, fort: Path, path: str) -> None:
-    assert raw(server, "GET", path) in (400, 404)
+def test_only_the_three_paths_of_the_protocol_answer(quick: Server, fort: Path, path: str) -> None:
+    assert raw(quick, "GET", path) in (400, 404)
 
 
-def test_a_page_of_another_site_cannot_make_a_browser_push(server: Server, fort: Path) -> None:
+def test_a_page_of_another_site_cannot_make_a_browser_push(quick: Server, fort: Path) -> None:
     path = "/git/fort.git/git-receive-pack"
-    assert raw(server, "POST", path, {"Origin": "http://evil.example", "Content-Length": "0"}) == 403
-    assert raw(server, "POST", path, {"Host2": "x", "Sec-Fetch-Site": "cross-site", "Content-Length": "0"}) == 403
+    assert raw(quick, "POST", path, {"Origin": "http://evil.example", "Content-Length": "0"}) == 403
+    assert raw(quick, "POST", path, {"Host2": "x", "Sec-Fetch-Site": "cross-site", "Content-Length": "0"}) == 403
 
 
 def plumb(folder: Path, *entries: tuple[str, str, str]) -> str:
@@ -116,64 +116,64 @@ def plumb(folder: Path, *entries: tuple[str, str, str]) -> str:
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "git~1", ".git "])
-def test_a_tree_with_a_git_folder_in_it_is_not_taken(server: Server, tmp_path: Path, name: str) -> None:
+def test_a_tree_with_a_git_folder_in_it_is_not_taken(quick: Server, tmp_path: Path, name: str) -> None:
     commit_all(write_project(tmp_path, "trees"))
     sha = plumb(tmp_path, ("100644", name, "x"))
-    done = git("push", f"{server.url}/git/trees.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
+    done = git("push", f"{quick.url}/git/trees.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
     assert done.returncode != 0 or name == ".git "
 
 
-def test_a_submodule_that_is_an_option_is_not_taken(server: Server, tmp_path: Path) -> None:
+def test_a_submodule_that_is_an_option_is_not_taken(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path, "modules"))
     modules = '[submodule "x"]\n\tpath = x\n\turl = --upload-pack=touch /tmp/owned\n'
     sha = plumb(tmp_path, ("100644", ".gitmodules", modules))
-    done = git("push", f"{server.url}/git/modules.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
+    done = git("push", f"{quick.url}/git/modules.git", f"{sha}:refs/heads/evil", at=tmp_path, check=False)
     assert done.returncode != 0 and "gitmodules" in done.stderr
 
 
-def test_a_symbolic_link_out_of_the_tree_is_reported_and_nothing_is_written(server: Server, tmp_path: Path) -> None:
+def test_a_symbolic_link_out_of_the_tree_is_reported_and_nothing_is_written(quick: Server, tmp_path: Path) -> None:
     folder = write_project(tmp_path / "work", "links")
     (folder / "out").symlink_to("../../../../outside")
     commit_all(folder)
-    _, lines = push(server, folder, "links")
+    _, lines = push(quick, folder, "links")
     assert any("project/unsafe-tree" in line for line in lines)
 
 
-def test_a_hook_or_alternate_in_a_repository_means_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_hook_or_alternate_in_a_repository_means_nothing(quick: Server, tmp_path: Path) -> None:
     """Even somebody who could write into the repository's folder gets no code run by a push."""
     folder = write_project(tmp_path / "work", "hooked")
     commit_all(folder)
-    push(server, folder, "hooked")
-    hooks = server.home / "git" / "hooked.git" / "hooks"
+    push(quick, folder, "hooked")
+    hooks = quick.home / "git" / "hooked.git" / "hooks"
     hooks.mkdir(exist_ok=True)
     for name in ("pre-receive", "update", "post-receive", "reference-transaction"):
         (hooks / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
         (hooks / name).chmod(0o755)
-    config = server.home / "git" / "hooked.git" / "config"
+    config = quick.home / "git" / "hooked.git" / "config"
     config.write_text(config.read_text() + f"[core]\n\tfsmonitor = touch {tmp_path}/owned\n")
     (folder / "hooked.py").write_text('"""Changed."""\n')
     commit_all(folder)
-    code, _ = push(server, folder, "hooked")
+    code, _ = push(quick, folder, "hooked")
     assert code == 0 and not (tmp_path / "owned").exists()
     assert "fsmonitor" not in config.read_text()
 
 
-def test_only_the_owner_may_have_a_directory_of_the_servers_disk_read(server: Server, fort: Path) -> None:
-    token = server.token("dan", "data_scientist")
+def test_only_the_owner_may_have_a_directory_of_the_servers_disk_read(quick: Server, fort: Path) -> None:
+    token = quick.token("dan", "data_scientist")
     with pytest.raises(Refusal) as caught:
-        server.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": str(fort)}, token)
+        quick.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": str(fort)}, token)
     assert caught.value.code == "delivery/foreign-path"
 
 
 @pytest.mark.parametrize("commit", ["--output=/tmp/x", "HEAD; id", "$(id)", "HEAD..main", "@{-1}", "", "a" * 300])
-def test_a_commit_is_a_name_and_never_an_option_or_a_command(server: Server, fort: Path, commit: str) -> None:
+def test_a_commit_is_a_name_and_never_an_option_or_a_command(quick: Server, fort: Path, commit: str) -> None:
     with pytest.raises(Refusal) as caught:
-        server.ask("POST", "/api/v1/projects/fort/checks", {"commit": commit})
+        quick.ask("POST", "/api/v1/projects/fort/checks", {"commit": commit})
     assert caught.value.code == "project/unknown-commit"
 
 
-def test_a_source_that_is_no_repository_or_an_address_is_refused(server: Server, fort: Path, tmp_path: Path) -> None:
+def test_a_source_that_is_no_repository_or_an_address_is_refused(quick: Server, fort: Path, tmp_path: Path) -> None:
     for source in (str(tmp_path), "relative", "ext::sh -c id", "http://127.0.0.1:1/x.git", "--upload-pack=id"):
         with pytest.raises(Refusal) as caught:
-            server.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": source})
+            quick.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": source})
         assert caught.value.code == "delivery/no-repository"

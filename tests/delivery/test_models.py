@@ -8,7 +8,7 @@ from tests.delivery.developing import TOML, commit_all, write_project
 from tests.delivery.test_checks import CLINIC, PIPELINE, START, write_visits
 
 from bucle.data import ingest_all
-from bucle.delivery import Delivery, approve, get_check_run, promote, roll_back
+from bucle.delivery import Delivery, approve, deploy_automatically, get_check_run, promote, roll_back
 from bucle.delivery.errors import GatesNotPassed, NoEvidence, OwnApproval
 from bucle.delivery.models import code_of
 from bucle.identity import Grant, Principal
@@ -56,7 +56,7 @@ def deliver(house: House, folder: Path) -> str:
         waiting = promote(delivery, PRODUCTION, f"release:{run.commit}", OLGA)
     with acting("raj", "software_engineer"):
         approve(delivery, "shop", waiting.id, RAJ)
-    return run.commit
+    return str(run.commit)
 
 
 def train(house: House, scope: Scope, **parameters: object) -> str:
@@ -77,10 +77,24 @@ def last(house: House, kind: str) -> StoredEvent:
     return house.ledger.events(EventFilter(kinds=(kind,), newest_first=True, limit=1))[0]
 
 
-def test_a_version_goes_from_its_gates_to_production_and_back(house: House) -> None:
+def test_where_the_policy_is_automatic_a_version_that_passes_answers_by_itself(house: House) -> None:
+    """A retraining closes the loop without anybody's hand (G1-a); delivered twice, it is deployed once."""
     delivery, folder = house.part(Delivery), house.home.path.parent / "work"
     with pytest.raises(NoEvidence):
         code_of(delivery, PRODUCTION)
+    deliver(house, folder)
+    made = train(house, Scope("shop", "test"))
+    house.dispatcher.drain()
+    deployed = last(house, "serving.deployed")
+    assert (deployed.environment, f"{deployed.data['model']}@{deployed.data['number']}") == ("test", made)
+    registered = last(house, "registry.version_registered")
+    assert registered.seq in deployed.caused_by
+    deploy_automatically(delivery).handler(registered)
+    assert last(house, "serving.deployed").seq == deployed.seq
+
+
+def test_a_version_goes_from_its_gates_to_production_and_back(house: House) -> None:
+    delivery, folder = house.part(Delivery), house.home.path.parent / "work"
     deliver(house, folder)
     first = train(house, PRODUCTION)
     with acting("olga", "devops_engineer"):

@@ -4,7 +4,7 @@ from bucle.delivery.checking import Checker, checkout_of
 from bucle.delivery.checks import CHECKS, Bench, Check
 from bucle.delivery.delivery import Delivery
 from bucle.delivery.errors import GitRefused, NoRepository, NotOwnRepository, PushTooLarge, UnknownCheckRun
-from bucle.delivery.moves import RolledBackTo, approve, promote, refuse, roll_back
+from bucle.delivery.moves import RolledBackTo, approve, deploy_automatically, promote, refuse, roll_back
 from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import Promotion, get_promotion, list_promotions
 from bucle.delivery.releases import (
@@ -45,6 +45,7 @@ __all__ = [
     "Verdict",
     "approve",
     "checkout_of",
+    "deploy_automatically",
     "ensure_repository",
     "get_check_run",
     "get_promotion",

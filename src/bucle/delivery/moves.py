@@ -1,6 +1,9 @@
 """Bringing releases and model versions into environments and back: what `promote`, `approve` and `rollback` do."""
 
+import logging
 from dataclasses import dataclass
+
+import msgspec
 
 from bucle.delivery import store
 from bucle.delivery.checking import checkout_of
@@ -22,8 +25,20 @@ from bucle.delivery.promotions import (
 from bucle.delivery.releases import TEST, Release, deploy_release, has_run, roll_back_release
 from bucle.delivery.repositories import open_repository
 from bucle.identity import Principal
-from bucle.ledger import Scope, Transaction, because, within
+from bucle.ledger import Scope, StoredEvent, Subscription, Transaction, because, within
 from bucle.project import DEV, ProjectFile, current_release, load_project_file
+from bucle.serving import list_deployments
+
+_SYSTEM = Principal("prn_system", "system", "service", ())
+_log = logging.getLogger(__name__)
+
+
+class _Registered(msgspec.Struct, frozen=True):
+    """The fields of `registry.version_registered` that this room reads."""
+
+    model: str
+    number: int
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,33 @@ def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
         now = current_release(transaction, scope)
         release = roll_back_release(transaction, scope)
     return RolledBackTo(name, scope.environment, now.release_id if now else "", release.id)
+
+
+def deploy_automatically(delivery: Delivery) -> Subscription:
+    """Return the subscription that deploys a version which passed its gates, where the environment's policy is automatic.
+
+    So a retraining can reach its service without anybody's hand (G1-a, J-2). In dev the developer decides.
+    """
+
+    def handle(event: StoredEvent) -> None:
+        registered, scope = event.decode(_Registered), Scope(event.project, event.environment)
+        if not registered.passed or scope.environment == DEV:
+            return
+        name = f"{registered.model}@{registered.number}"
+        try:
+            policy = model_subject(delivery, scope, name)[1]
+            answering = _already_answers(delivery, scope, event.subject)
+            if policy == "automatic" and not answering:
+                promote(delivery, scope, name, _SYSTEM)
+        except NoEvidence as error:
+            _log.info("%s is not deployed automatically: %s", name, error.text)
+
+    return Subscription("deploy-automatically", ("registry.version_registered",), handle)
+
+
+def _already_answers(delivery: Delivery, scope: Scope, version: str) -> bool:
+    with delivery.home.ledger.read() as reader:
+        return any(each.candidate.model_version == version for each in list_deployments(reader, scope, limit=1000))
 
 
 def _parse(target: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from bucle.delivery import (
     ReleaseDeployment,
     RolledBackTo,
     approve,
+    deploy_automatically,
     get_check_run,
     get_promotion,
     get_release,
@@ -40,6 +41,7 @@ def compose(house: House) -> None:
     delivery = Delivery(house.home, house.artifacts, house.runners, house.part(Runs), house.part(Services))
     house.add(delivery)
     house.subscribe(delivery.repository_for_projects())
+    house.subscribe(deploy_automatically(delivery))
     house.busy_while(delivery.checker.activity)
     house.on_start(delivery.start)
     house.on_stop(delivery.close)
