@@ -17,6 +17,7 @@ from bucle.delivery.checks.integration import check_pipeline
 from bucle.delivery.checks.safety import unsafe
 from bucle.delivery.checks.syntax import check_lint, lint_file
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
+from bucle.delivery.errors import NoModel
 from bucle.ledger import Home, Scope
 from bucle.pipelines import Runs
 from bucle.project import working_tree
@@ -256,6 +257,29 @@ def broken():
         "broken: " in verdict.findings[1].message
         and verdict.findings[1].where == f"repeat.py:{line_of(code, '    return len(path)')}"
     )
+
+
+def test_training_says_when_a_pipeline_makes_no_model(home: Home, runners: RunnerPool, tmp_path: Path) -> None:
+    code = (
+        DATA_ONLY
+        + """
+
+@bucle.step
+def forget(frame) -> int:
+    return len(frame)
+
+
+@bucle.pipeline(model="hollow")
+def train():
+    past, recent = buyers.split(window="30d", holdout="7d")
+    return forget(past)
+"""
+    )
+    bench = bench_of(home, runners, tmp_path, "hollow", code)
+    assert check_data(bench).outcome == "passed"
+    with pytest.raises(NoModel) as caught:
+        check_training(bench)
+    assert caught.value.where == f"hollow.py:{line_of(code, 'def train():') - 1}"
 
 
 def test_data_catches_a_leak_by_file_and_line(home: Home, runners: RunnerPool, tmp_path: Path) -> None:

@@ -177,3 +177,28 @@ def test_a_source_that_is_no_repository_or_an_address_is_refused(quick: Server, 
         with pytest.raises(Refusal) as caught:
             quick.ask("POST", "/api/v1/projects/fort/checks", {"commit": "HEAD", "source": source})
         assert caught.value.code == "delivery/no-repository"
+
+
+def test_what_is_not_there_or_cannot_be_is_said_by_code(quick: Server, fort: Path) -> None:
+    asked = {
+        ("POST", "/api/v1/projects/Bad.Name/checks"): "delivery/unsafe-name",
+        ("POST", "/api/v1/projects/nobody/checks"): "delivery/no-repository",
+        ("GET", "/api/v1/projects/fort/checks/chk_1"): "delivery/unknown-check-run",
+        ("GET", "/api/v1/projects/fort/promotions/promo_1"): "delivery/unknown-promotion",
+        ("GET", "/api/v1/projects/fort/releases/rel_1"): "delivery/unknown-release",
+    }
+    for (method, path), code in asked.items():
+        with pytest.raises(Refusal) as caught:
+            quick.ask(method, path, {"commit": "HEAD"} if method == "POST" else None)
+        assert caught.value.code == code
+
+
+def test_a_check_run_of_another_project_does_not_exist(quick: Server, fort: Path) -> None:
+    (run, *_) = quick.ask("GET", "/api/v1/projects/fort/checks")
+    with pytest.raises(Refusal) as caught:
+        quick.ask("GET", f"/api/v1/projects/elsewhere/checks/{run['id']}")
+    assert caught.value.code == "delivery/unknown-check-run"
+
+
+def test_a_push_that_says_it_is_too_large_is_not_read(quick: Server, fort: Path) -> None:
+    assert raw(quick, "POST", "/git/fort.git/git-receive-pack", {"Content-Length": str(3 * 1024**3)}) == 413

@@ -17,13 +17,6 @@ class NoRepository(BucleError, code="delivery/no-repository", status=404):
     next = "Push to /git/{project}.git, or run `git init` and commit in the project's directory."
 
 
-class NoProjectFile(BucleError, code="delivery/no-project-file"):
-    """A pushed commit has no bucle.toml."""
-
-    message = "Commit {commit} has no bucle.toml, so it cannot be checked or released."
-    next = "Add a bucle.toml at the top of the repository (`bucle init` makes one), commit, and push again."
-
-
 class NotOwnRepository(BucleError, code="delivery/foreign-path", status=403):
     """Only the owner may let the server read a directory of its own disk."""
 
