@@ -153,7 +153,7 @@ def _advance(stage: Stage, to: datetime) -> None:
 
 def _arrived(client: Client, to: datetime) -> bool | None:
     state = client.get("/api/v1/clock")
-    return True if parse_instant(state["now"]) >= to and not state.get("advancing") else None
+    return True if parse_instant(state["now"]) >= to and state["until"] is None else None
 
 
 def _say_day(stage: Stage, hour: Hour, served: int) -> None:

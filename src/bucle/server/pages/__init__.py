@@ -19,7 +19,7 @@ from bucle.server.routing import PUBLIC, Call, Route
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-_TYPES = {"style.css": "text/css", "live.js": "text/javascript"}
+_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 PAGES: tuple[Page, ...] = (
     *LOOP_PAGES,

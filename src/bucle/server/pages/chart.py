@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-_WIDTH, _HEIGHT = 720, 230
+_WIDTH, _HEIGHT = 960, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 30
 _MOST_DATES = 6
 _ROOM = 1.08

@@ -68,7 +68,7 @@ def run_document(call: Call) -> RunDocument:
             return RunDocument(record)
         steps = list_steps(reader, id)
         logs = [tail for step in steps if (tail := _log(call, reader, step)) is not None]
-    graph = layered([(step.id, step.name, step.state, step.needs) for step in steps])
+    graph = layered([(step.call, step.name, step.state, step.needs) for step in steps])
     return RunDocument(record, pipeline, steps, graph, logs)
 
 

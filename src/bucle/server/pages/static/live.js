@@ -6,8 +6,8 @@ const status = document.querySelector("[data-connection]");
 let due = null;
 async function refresh() {
   due = null;
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok) return;
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = document.activeElement?.id;
   const opened = [...main.querySelectorAll("details[open][id]")].map((each) => each.id);
