@@ -122,8 +122,8 @@ def _promote(stage: Stage, target: str, environment: str, approver: str) -> dict
 
 
 def _newest_version(stage: Stage) -> int:
-    versions = stage.call("ana", lambda client: client.get(client.path("models", "delay", "versions"), PRODUCTION))
-    return max(int(version["version"]) for version in versions)
+    model = stage.call("ana", lambda client: client.get(client.path("models", "delay")))
+    return int(next(each["version"] for each in model["versions"] if each["environment"] == "production"))
 
 
 def _replay(stage: Stage) -> dict[str, Any] | None:
@@ -163,10 +163,14 @@ def _say_day(stage: Stage, hour: Hour, served: int) -> None:
 
 
 def _retraining(stage: Stage) -> dict[str, Any] | None:
-    """Return the first finished run that an alert of degradation started, or None."""
-    runs = stage.call("ana", lambda client: client.get(client.path("runs"), PRODUCTION))
-    found = [run for run in runs if run.get("trigger") == "degradation" and run["status"] != "running"]
-    return found[-1] if found else None
+    """Return the first run that an alert of degradation started, once it has ended."""
+    query = {"kind": "pipelines.run_started", "project": "flights", **PRODUCTION}
+    events = stage.call("ana", lambda client: client.get("/api/v1/events", query))["events"]
+    asked = [event["subject"] for event in events if event["data"]["trigger"] == "degradation"]
+    if not asked:
+        return None
+    run: dict[str, Any] = stage.call("ana", lambda client: client.get(client.path("runs", asked[0])))["record"]["run"]
+    return run if run["status"] != "running" else None
 
 
 def _verdict(stage: Stage, run: dict[str, Any] | None) -> int:
@@ -174,14 +178,15 @@ def _verdict(stage: Stage, run: dict[str, Any] | None) -> int:
     if run is None:
         stage.say(say("demo.no_retraining"))
         return _last_event(stage, "monitoring.window_evaluated")
-    version = stage.call("ana", lambda client: client.get(client.path("models", "delay", "versions"), PRODUCTION))[0]
+    number = _newest_version(stage)
+    version = stage.call("ana", lambda client: client.get(client.path("models", "delay", "versions", str(number))))
     for gate in version["gates"]:
         stage.say(f"  {'+' if gate['passed'] else '-'} {gate['name']}: {gate['reason']}")
-    if not version["passed"]:
-        stage.say(say("demo.refused", version=version["version"]))
+    if not version["row"]["passed"]:
+        stage.say(say("demo.refused", version=number))
         return _last_event(stage, "registry.version_registered")
-    stage.say(say("demo.promote", target=f"delay@{version['version']}", environment="production", approver="elena"))
-    _promote(stage, f"delay@{version['version']}", "production", "elena")
+    stage.say(say("demo.promote", target=f"delay@{number}", environment="production", approver="elena"))
+    _promote(stage, f"delay@{number}", "production", "elena")
     return _last_event(stage, "serving.deployed")
 
 
