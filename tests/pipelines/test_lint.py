@@ -1,6 +1,7 @@
 """What is wrong with a pipeline is said with file and line, before anything runs."""
 
 import pytest
+from bucle.pipelines import check_pipeline
 from tests.pipelines.conftest import DEV, Place
 
 from bucle.errors import BucleError, RemoteError
@@ -37,19 +38,52 @@ CASES = {
 }
 
 
+def _project(statement: str) -> str:
+    text = f"import bucle\n{STEPS}\n@bucle.pipeline\ndef main():\n    fetched = fetch(1)\n    {statement}\n    return fetched\n"
+    return text + "\n@bucle.pipeline\ndef other():\n    return main()\n"
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_named_with_its_line_and_nothing_runs(place: Place, case: str) -> None:
+def test_it_is_named_with_its_line(tmp_path: Path, case: str) -> None:
     statement, code, said, following = CASES[case]
-    text = f"{STEPS}\n@bucle.pipeline\ndef main():\n    fetched = fetch(1)\n    {statement}\n    return fetched\n"
-    text += "\n@bucle.pipeline\ndef other():\n    return main()\n"
-    place.write(text)
+    file, text = tmp_path / "linted.py", _project(statement)
+    file.write_text(text)
+    module = ModuleType("linted")
+    exec(compile(text, str(file), "exec"), vars(module))
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if each.strip() == statement)
+    with pytest.raises(BucleError) as caught:
+        check_pipeline(module.main)
+    assert caught.value.code == code
+    assert said in caught.value.text and following in caught.value.next_step
+    assert case == "a pipeline that calls itself" or caught.value.where == f"{file}:{line}"
+
+
+def test_nothing_runs_of_a_pipeline_that_is_wrong_further_down(place: Place) -> None:
+    place.write(_project("train(1, 2)"))
     run = place.run()
-    line = next(number for number, each in enumerate(("import bucle\n" + text).splitlines(), 1) if each.strip() == statement)
-    assert run.state == "failed" and run.failure is not None
-    assert run.failure.code == code
-    assert said in run.failure.reason + run.failure.next and following in run.failure.next
-    assert case == "a pipeline that calls itself" or run.failure.where == f"demo.py:{line}"
-    assert place.steps(run) == {}
+    assert run.failure is not None and run.failure.code == "pipelines/unknown-parameter"
+    assert (run.failure.where or "").startswith("demo.py:") and place.steps(run) == {}
+
+
+def test_what_is_right_passes(place: Place) -> None:
+    place.write(
+        STEPS
+        + """
+@bucle.pipeline
+def main(count: int = 2, *, deep: bool = False):
+    a, b = pair(1)
+    found = [fetch(n, deep=deep) for n in range(count)]
+    for each in found:
+        if each.value > 0:
+            train(each)
+    for half in pair(2):
+        train(half)
+    options = {"rows": a}
+    return train(**options), fetch.map([1, 2]), b
+"""
+    )
+    run = place.run()
+    assert run.state == "done", run.failure
 
 
 @pytest.mark.parametrize(

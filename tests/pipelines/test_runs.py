@@ -418,3 +418,11 @@ def _await_events(place: Place, kind: str, count: int) -> list[StoredEvent]:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return found
+
+
+def test_the_example_of_the_documentation_runs(place: Place) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pipelines.md").read_text("utf-8")
+    (place.root / "demo.py").write_text(page.split("```python\n", 1)[1].split("```", 1)[0])
+    run = place.run("compare", year="2014")
+    assert run.state == "done", run.failure
+    assert set(place.steps(run)) == {"count#1", "count#2", "best#1", "count#3"}

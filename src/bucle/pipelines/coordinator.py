@@ -13,7 +13,8 @@ from bucle.ledger import Ledger, content_id, new_id
 from bucle.pipelines.caching import look_up, reasons
 from bucle.pipelines.codecs import ValueRef, identity
 from bucle.pipelines.engines import Engine
-from bucle.pipelines.errors import RunCancelled, RunTakenOver
+from bucle.pipelines.errors import RunCancelled, RunTakenOver, StepFailed, StepTimeout
+from bucle.pipelines.executing import timed_out
 from bucle.pipelines.journal import Journal
 from bucle.pipelines.keys import KeyParts, differences, key_of
 from bucle.pipelines.orders import Failure, Options, Result, WorkOrder
@@ -162,7 +163,7 @@ class Coordinator:
                     continue
                 step.failed += 1
                 again = step.failed <= order.options.retries
-                failure = Failure("pipelines/step-timeout", f"it took longer than {order.options.timeout:g} s", None, "")
+                failure = timed_out(order.options.timeout)
                 self.journal.attempt_ended(step, "timeout", failure.reason, retried=again, failure=failure)
                 step.state, step.failure = ("waiting", None) if again else ("failed", failure)
 
@@ -354,8 +355,8 @@ class Coordinator:
             step.committed = Committed(step.key, step.parts, result.output)
             step.state = "done"
             return None
-        failure = result.failure or Failure("pipelines/step-failed", "it gave neither output nor reason", None, "")
-        timed_out = failure.code == "pipelines/step-timeout"
+        failure = result.failure or Failure(StepFailed.code, "it gave neither output nor reason", None, "")
+        timed_out = failure.code == StepTimeout.code
         return self._failed(step, failure, "lost" if lost else "timeout" if timed_out else "failed", result)
 
     def _failed(
@@ -403,7 +404,7 @@ class Coordinator:
         step.answered = True
         culprit = self._culprit(step)
         culprit.answered = True
-        failure = culprit.failure or Failure("pipelines/step-failed", "it was skipped", None, "")
+        failure = culprit.failure or Failure(StepFailed.code, "it was skipped", None, "")
         text = f"The step {culprit.call} failed: {failure.reason}"
         return Refused(failure.code, text, failure.where, failure.next or "`bucle resume` tries again.", 422)
 

@@ -10,13 +10,6 @@ class UnknownStep(BucleError, code="pipelines/unknown-step", status=404):
     next = "{hint}"
 
 
-class UnknownPipeline(BucleError, code="pipelines/unknown-pipeline", status=404):
-    """A run was asked for of a pipeline that the project does not declare."""
-
-    message = "There is no pipeline {name!r}."
-    next = "{hint}"
-
-
 class UnknownParameter(BucleError, code="pipelines/unknown-parameter"):
     """A step or pipeline was given an argument that it does not take."""
 
@@ -74,6 +67,20 @@ class StepFailed(BucleError, code="pipelines/step-failed", status=422):
 
     message = "The step {step} failed: {reason}"
     next = "{hint}"
+
+
+class StepTimeout(BucleError, code="pipelines/step-timeout", status=422):
+    """An attempt at a step took longer than the step allows, and was ended."""
+
+    message = "it took longer than {seconds:g} s"
+    next = "Give the step a longer timeout, or make it faster."
+
+
+class DriverSilent(BucleError, code="pipelines/driver-silent", status=422):
+    """Nothing was heard for a minute of the script that drove a run."""
+
+    message = "the script that drove the run {run} has ended"
+    next = "Call `run` again: steps that are committed come from the cache."
 
 
 class PipelineFailed(BucleError, code="pipelines/pipeline-failed", status=422):

@@ -21,7 +21,7 @@ import msgspec
 from bucle.artifacts import ArtifactStore
 from bucle.errors import BucleError
 from bucle.pipelines.codecs import NotPlain, decode_tree, decode_value, encode_value, named, own_modules
-from bucle.pipelines.errors import StepFailed, StepNotImportable, UnsupportedValue
+from bucle.pipelines.errors import StepFailed, StepNotImportable, StepTimeout, UnsupportedValue
 from bucle.pipelines.orders import Failure, Result, Usage, WorkOrder
 from bucle.pipelines.sessions import session_of
 from bucle.project import Definitions, describe_exception, load_project_file, user_line
@@ -90,7 +90,7 @@ def execute(order: WorkOrder, place: Workplace) -> Result:
             _work.reset(token)
         output = encode_value(value, place.store)
     except TimeUp:
-        failure = Failure("pipelines/step-timeout", f"it took longer than {order.options.timeout:g} s", None, _LONGER)
+        failure = timed_out(order.options.timeout or 0)
         return Result(order.step, order.attempt, clock.stop(), failure=failure, log=log)
     except (Exception, SystemExit) as error:
         return Result(order.step, order.attempt, clock.stop(), failure=_failure(error, order, place), log=log)
@@ -99,7 +99,10 @@ def execute(order: WorkOrder, place: Workplace) -> Result:
     return Result(order.step, order.attempt, clock.stop(), output, log=log)
 
 
-_LONGER = "Give the step a longer timeout, or make it faster."
+def timed_out(seconds: float) -> Failure:
+    """Return the failure of an attempt that took too long."""
+    error = StepTimeout(seconds=seconds)
+    return Failure(error.code, error.text, None, error.next_step)
 
 
 def _function(order: WorkOrder, place: Workplace) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from bucle.pipelines.coordinator import Coordinator
 from bucle.pipelines.declared import PipelineSpec
 from bucle.pipelines.driver import Driven, DriveOrder
 from bucle.pipelines.engines import ProcessEngine, WorkerSlots
-from bucle.pipelines.errors import RunCancelled, RunNotResumable, RunTakenOver
+from bucle.pipelines.errors import DriverSilent, PipelineFailed, RunCancelled, RunNotResumable, RunTakenOver
 from bucle.pipelines.events import RunResumed
 from bucle.pipelines.journal import LEASE_US, Journal, now_us
 from bucle.pipelines.launching import Firing, configuration_of, enter, prepare
@@ -27,7 +27,7 @@ from bucle.pipelines.protocol import Production
 from bucle.pipelines.runs import PipelineRun, RunRequest, as_run, get_pipeline_run
 from bucle.project import LOCK_NAME, Checkout, ProjectDescription, working_tree
 from bucle.registry import production_version
-from bucle.runtimes import Code, Runner, RunnerDied, RunnerPool, current_runtime, load_code
+from bucle.runtimes import Code, ProjectCodeFailed, Runner, RunnerDied, RunnerPool, current_runtime, load_code
 from bucle.tracking import reopen_run
 
 DRIVER = "bucle.pipelines.driver:drive_in_child"
@@ -282,9 +282,18 @@ class Runs:
                 spec = active.code.description.spec("pipeline", coordinator.run.pipeline, PipelineSpec)
                 taken = self._next_epoch(coordinator.run, spec, coordinator.run.request, error.text, lose_all=False)
                 coordinator.next_epoch(taken.epoch)
+            except ProjectCodeFailed as error:
+                return self._failed_itself(active, error)
             except (BucleError, RemoteError) as error:
                 where = (error.where or "").removeprefix(f"{active.code.checkout.root}/") or None
                 return Failure(error.code, str(error), where, error.next_step)
+
+    def _failed_itself(self, active: _Active, error: ProjectCodeFailed) -> Failure:
+        """The pipeline function raised an error, outside of its steps."""
+        run = active.coordinator.run
+        log = self.log_folder(run.id) / "driver.log"
+        failed = PipelineFailed(pipeline=run.pipeline, reason=error.fields["error"], log=log, run=run.id)
+        return Failure(failed.code, failed.text, error.where, failed.next_step)
 
     def _drive_once(self, active: _Active) -> Failure | None:
         run, code = active.coordinator.run, active.code
@@ -374,8 +383,8 @@ class Runs:
                 active.renewed = now
                 coordinator.journal.renew_lease()
         elif now - active.renewed > LEASE_US / 1e6 and not active.done.is_set():
-            silent = Failure("pipelines/driver-silent", "the script that drove it has ended", None, "Call `run` again.")
-            self._conclude(active, silent)
+            silent = DriverSilent(run=coordinator.run.id)
+            self._conclude(active, Failure(silent.code, silent.text, None, silent.next_step))
 
 
 def _with_code(request: RunRequest, code: Code) -> RunRequest:

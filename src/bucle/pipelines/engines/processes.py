@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bucle.errors import BucleError, RemoteError
+from bucle.pipelines.executing import timed_out
 from bucle.pipelines.orders import Failure, Result, Usage, WorkOrder
 from bucle.project import Checkout
 from bucle.runtimes import Runner, RunnerDied, RunnerPool, RunnerTimeout, Runtime
@@ -149,7 +150,7 @@ class ProcessEngine:
                     ENTRY, order, Result, timeout=None if timeout is None else timeout + _GRACE, log=self._log_of(order)
                 )
         except RunnerTimeout:
-            self._fail(order, pid, Failure("pipelines/step-timeout", f"it took longer than {timeout:g} s", None, _LONGER))
+            self._fail(order, pid, timed_out(timeout or 0))
         except RunnerDied as error:
             self._fail(order, pid, Failure(error.code, error.text, None, error.next_step), lost=True)
         except (BucleError, RemoteError) as error:
@@ -163,6 +164,3 @@ class ProcessEngine:
         if not self._closed and (order.step, order.attempt) not in self._cancelled:
             usage = Usage(pid, os.uname().nodename, 0.0, 0.0, 0.0)
             self._deliver(Result(order.step, order.attempt, usage, failure=failure), lost=lost)
-
-
-_LONGER = "Give the step a longer timeout, or make it faster."
