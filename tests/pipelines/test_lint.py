@@ -1,10 +1,14 @@
 """What is wrong with a pipeline is said with file and line, before anything runs."""
 
+import importlib.util
+from pathlib import Path
+from typing import Any
+
 import pytest
-from bucle.pipelines import check_pipeline
 from tests.pipelines.conftest import DEV, Place
 
 from bucle.errors import BucleError, RemoteError
+from bucle.pipelines import check_pipeline
 
 STEPS = """
 @bucle.step
@@ -43,13 +47,20 @@ def _project(statement: str) -> str:
     return text + "\n@bucle.pipeline\ndef other():\n    return main()\n"
 
 
+def _module(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_named_with_its_line(tmp_path: Path, case: str) -> None:
     statement, code, said, following = CASES[case]
     file, text = tmp_path / "linted.py", _project(statement)
     file.write_text(text)
-    module = ModuleType("linted")
-    exec(compile(text, str(file), "exec"), vars(module))
+    module = _module(file)
     line = next(number for number, each in enumerate(text.splitlines(), 1) if each.strip() == statement)
     with pytest.raises(BucleError) as caught:
         check_pipeline(module.main)
