@@ -156,10 +156,17 @@ def production_step(package: str, version: str, frame: Any, slices: list[str], t
 
 
 def loadable_step(package: str) -> "LoadReport":
-    """Load the package here: the engine runs this step in a fresh process of the runtime."""
-    from bucle.registry import check_loadable
+    """Load the package here: the engine runs this step in a fresh process of the runtime.
 
-    return check_loadable(current_work().place.store, package)
+    The project is imported only if the model is made of its classes.
+    """
+    from bucle.registry import check_loadable, read_package
+
+    place = current_work().place
+    described = read_package(place.store, package)
+    if any(name.partition(".")[0] in described.own for name in described.types):
+        place.definitions()
+    return check_loadable(place.store, described)
 
 
 def gates_step(

@@ -108,7 +108,8 @@ def timed_out(seconds: float) -> Failure:
 def _function(order: WorkOrder, place: Workplace) -> Callable[..., Any]:
     if order.target in place.functions:
         return place.functions[order.target]
-    place.definitions()
+    if not order.options.isolated:  # what has a process of its own is bucle's, and must be as clean as it can be
+        place.definitions()
     try:
         found = named(order.target)
     except (ImportError, AttributeError) as error:
