@@ -1,6 +1,7 @@
 """A driver's session: turns the calls of a pipeline function into plans, and handles into values."""
 
 import platform
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from bucle.pipelines.steps import Step
 
 _SHOWN = 80
+_ID = re.compile(r"(blake3:[0-9a-f]{8})[0-9a-f]+")
 
 
 _FATAL = ("pipelines/run-cancelled", "pipelines/run-taken-over")
@@ -286,7 +288,7 @@ def _resolved(output: Any) -> Any:
 
 
 def _argument(tree: object, value: object) -> Argument:
-    shown = repr(value)
+    shown = _ID.sub(r"\1…", repr(value))
     return Argument(content_id(tree_bytes(tree)), shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…")
 
 
