@@ -28,17 +28,17 @@ def test_a_push_is_checked_and_released_and_says_so(server: Server, tmp_path: Pa
     assert received["data"]["email"] == "ana@example.org"
 
 
-def test_what_was_pushed_can_be_cloned_edited_and_pushed_again(server: Server, tmp_path: Path) -> None:
+def test_what_was_pushed_can_be_cloned_edited_and_pushed_again(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path / "first", "again"))
-    push(server, tmp_path / "first", "again")
-    git("clone", "--quiet", f"{server.url}/git/again.git", "second", at=tmp_path)
+    push(quick, tmp_path / "first", "again")
+    git("clone", "--quiet", f"{quick.url}/git/again.git", "second", at=tmp_path)
     assert (tmp_path / "second" / "bucle.toml").is_file()
     (tmp_path / "second" / "again.py").write_text('"""Changed."""\n')
     sha = commit_all(tmp_path / "second", "Change it\n\nBucle-Run: run_123")
-    code, lines = push(server, tmp_path / "second", "again")
+    code, lines = push(quick, tmp_path / "second", "again")
     assert code == 0 and lines[-1] == "bucle: test runs it"
-    assert server.events("delivery.commit_received", project="again")[-1]["data"]["run"] == "run_123"
-    assert server.events("delivery.deployed", project="again")[-1]["data"]["commit"] == sha
+    assert quick.events("delivery.commit_received", project="again")[-1]["data"]["run"] == "run_123"
+    assert quick.events("delivery.deployed", project="again")[-1]["data"]["commit"] == sha
 
 
 def test_a_failing_commit_is_kept_but_not_released_and_the_reasons_name_file_and_line(server: Server, tmp_path: Path) -> None:
@@ -84,53 +84,51 @@ def test_an_unknown_key_in_bucle_toml_comes_back_with_its_line(server: Server, t
     assert any("project/unknown-key" in line_ and f"bucle.toml:{line}" in line_ for line_ in lines)
 
 
-def test_a_branch_is_kept_without_checks(server: Server, tmp_path: Path) -> None:
+def test_a_branch_is_kept_without_checks(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path, "branchy"))
-    done = git("push", f"{server.url}/git/branchy.git", "HEAD:refs/heads/idea", at=tmp_path)
+    done = git("push", f"{quick.url}/git/branchy.git", "HEAD:refs/heads/idea", at=tmp_path)
     assert "pushes to main are checked" in done.stderr
-    assert server.events("delivery.checks_requested", project="branchy") == []
+    assert quick.events("delivery.checks_requested", project="branchy") == []
 
 
 @pytest.mark.parametrize(
     "refspec", ["HEAD:refs/replace/x", "HEAD:refs/bucle/commits/x", "HEAD:refs/notes/x", ":refs/heads/main"]
 )
-def test_refs_outside_of_branches_and_tags_and_the_end_of_main_are_refused(
-    server: Server, tmp_path: Path, refspec: str
-) -> None:
+def test_refs_outside_of_branches_and_tags_and_the_end_of_main_are_refused(quick: Server, tmp_path: Path, refspec: str) -> None:
     commit_all(write_project(tmp_path, "refs"))
-    push(server, tmp_path, "refs")
-    done = git("push", f"{server.url}/git/refs.git", refspec, at=tmp_path, check=False)
+    push(quick, tmp_path, "refs")
+    done = git("push", f"{quick.url}/git/refs.git", refspec, at=tmp_path, check=False)
     assert done.returncode != 0
     assert "delivery/ref-refused" in done.stderr or "hidden" in done.stderr or "deny" in done.stderr
 
 
-def test_the_history_of_main_cannot_be_rewritten(server: Server, tmp_path: Path) -> None:
+def test_the_history_of_main_cannot_be_rewritten(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path, "history"), "One")
     first = commit_all(tmp_path, "Two")
-    push(server, tmp_path, "history")
+    push(quick, tmp_path, "history")
     git("commit", "--quiet", "--amend", "--allow-empty", "-m", "Other", at=tmp_path)
-    code, lines = push(server, tmp_path, "history", "--force")
+    code, lines = push(quick, tmp_path, "history", "--force")
     assert code != 0 and any("its history would be rewritten" in line for line in lines)
-    assert git("ls-remote", f"{server.url}/git/history.git", "main", at=tmp_path).stdout.startswith(first)
+    assert git("ls-remote", f"{quick.url}/git/history.git", "main", at=tmp_path).stdout.startswith(first)
 
 
-def test_a_push_of_many_megabytes_arrives_whole(server: Server, tmp_path: Path) -> None:
+def test_a_push_of_many_megabytes_arrives_whole(quick: Server, tmp_path: Path) -> None:
     """Larger than any buffer on the way, and sent in chunks because git does not know the length before."""
     data = random.Random(7).randbytes(6_000_000)
     commit_all(write_project(tmp_path / "first", "large"))
     (tmp_path / "first" / "noise.bin").write_bytes(data)
     commit_all(tmp_path / "first")
-    code, _ = push(server, tmp_path / "first", "large")
+    code, _ = push(quick, tmp_path / "first", "large")
     assert code == 0
-    git("clone", "--quiet", f"{server.url}/git/large.git", "second", at=tmp_path)
+    git("clone", "--quiet", f"{quick.url}/git/large.git", "second", at=tmp_path)
     assert (tmp_path / "second" / "noise.bin").read_bytes() == data
 
 
-def test_two_developers_cannot_overwrite_each_other(server: Server, tmp_path: Path) -> None:
+def test_two_developers_cannot_overwrite_each_other(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path / "ana", "shared"))
-    push(server, tmp_path / "ana", "shared")
-    git("clone", "--quiet", f"{server.url}/git/shared.git", "ben", at=tmp_path)
+    push(quick, tmp_path / "ana", "shared")
+    git("clone", "--quiet", f"{quick.url}/git/shared.git", "ben", at=tmp_path)
     commit_all(tmp_path / "ana", "Ana's")
     commit_all(tmp_path / "ben", "Ben's")
-    assert push(server, tmp_path / "ana", "shared")[0] == 0
-    assert push(server, tmp_path / "ben", "shared")[0] != 0
+    assert push(quick, tmp_path / "ana", "shared")[0] == 0
+    assert push(quick, tmp_path / "ben", "shared")[0] != 0
