@@ -13,12 +13,14 @@ class FrameColumn(msgspec.Struct, frozen=True):
     """One input of a model: its name, type, the view that it comes from (None: the spine or the request).
 
     A category is seen by the model as its place in `categories`; one that the past frame did not have is missing (NaN).
+    `nullable` says that the past frame had nulls in it, so that a request may have them too.
     """
 
     name: str
     dtype: ColumnType
     view: str | None = None
     categories: tuple[str, ...] = ()
+    nullable: bool = False
 
 
 class RowEncoder:

@@ -183,9 +183,10 @@ def _column(values: pl.Series, view: str | None, where: str | None) -> FrameColu
     dtype = _type(values.dtype)
     if dtype is None:
         raise BadColumnType(column=values.name, dtype=values.dtype, where=where)
+    nullable = values.null_count() > 0
     if dtype != "category":
-        return FrameColumn(values.name, dtype, view)
-    return FrameColumn(values.name, dtype, view, tuple(values.cast(pl.String).drop_nulls().unique().sort()))
+        return FrameColumn(values.name, dtype, view, (), nullable)
+    return FrameColumn(values.name, dtype, view, tuple(values.cast(pl.String).drop_nulls().unique().sort()), nullable)
 
 
 def _type(dtype: pl.DataType) -> ColumnType | None:

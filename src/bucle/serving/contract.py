@@ -25,7 +25,7 @@ class Contract(msgspec.Struct, frozen=True):
     `inputs` are the model's columns in the order of its signature; those with a view come from the feature store. `kind` says
     what the model answers: "probability" (of the second of `classes`), "class" (the place of one of more than two) or
     "value". `threshold` turns a probability into a decision, else it is None. `time` is the column of a file's rows that
-    holds each row's moment. Inputs in `nullable` may be null in a request: they were in training.
+    holds each row's moment.
     """
 
     service: str
@@ -37,7 +37,6 @@ class Contract(msgspec.Struct, frozen=True):
     time: str | None
     inputs: tuple[FrameColumn, ...]
     views: tuple[ViewSpec, ...]
-    nullable: frozenset[str] = frozenset()
 
     @property
     def outcomes(self) -> tuple[ClassLabel, ...]:
@@ -84,7 +83,7 @@ class Encoder:
         self._names = frozenset(self.fields)
         self._columns = [(column.name, column.view is None, _encode_as(column)) for column in contract.inputs]
         requested = [column for column in contract.inputs if column.view is None]
-        self._required = [column.name for column in requested if column.name not in contract.nullable]
+        self._required = [column.name for column in requested if not column.nullable]
         self._loose = [name for name in self.fields if name not in {column.name for column in requested}]
 
     def check(self, rows: Sequence[Record]) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from bucle.errors import BucleError
-from bucle.ledger import Ledger, Scope, current_context, from_us, new_id
+from bucle.ledger import Ledger, Reader, Scope, current_context, from_us, new_id
 from bucle.runtimes import Runner
 from bucle.serving import store
 from bucle.serving.contract import ClassLabel, Contract, Encoded, Encoder, Record, Value
@@ -123,6 +123,12 @@ class Services:
         """Return the deployment that answers now. Raises `serving/nothing-deployed`."""
         return self._current(scope, service).deployment
 
+    def named(self, service: str) -> list[Deployment]:
+        """Return what answers now under a service's name, in all projects and environments of the home."""
+        with self._ledger.read() as reader:
+            ids = [row[0] for row in reader.rows(store.SELECT_CURRENT_NAMED, (service,))]
+            return [self._loaded(reader, id).deployment for id in ids]
+
     def predict(self, scope: Scope, service: str, rows: Sequence[Record], *, client: str = "") -> Predictions:
         """Answer rows with the deployed model version and features of this moment of the home's clock; the answers are logged.
 
@@ -211,10 +217,13 @@ class Services:
             row = reader.row(store.SELECT_CURRENT_ID, (scope.project, scope.environment, service))
             if row is None:
                 raise NothingDeployed(service=service, environment=scope.environment)
-            live = self._live.get(row[0])
-            if live is None:
-                deployment = get_deployment(reader, row[0])
-                live = self._live[row[0]] = _Live(deployment, Encoder(deployment.candidate.contract))
+            return self._loaded(reader, row[0])
+
+    def _loaded(self, reader: Reader, id: str) -> _Live:
+        live = self._live.get(id)
+        if live is None:
+            deployment = get_deployment(reader, id)
+            live = self._live[id] = _Live(deployment, Encoder(deployment.candidate.contract))
         return live
 
     def _check_size(self, rows: Sequence[Record]) -> None:

@@ -9,6 +9,7 @@ release_id, contract, state, strategy, replaced, created_us, as_of_us, changed_u
 INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 SELECT_CURRENT = "SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
 SELECT_CURRENT_ID = "SELECT id FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
+SELECT_CURRENT_NAMED = "SELECT id FROM deployment WHERE service = ? AND state = 'current' ORDER BY event"
 SELECT_STANDBY = """
 SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'standby' ORDER BY event DESC LIMIT 1
 """

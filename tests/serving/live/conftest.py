@@ -87,7 +87,7 @@ def flights_table(days: int = 12) -> pl.DataFrame:
                 "departed_at": None if cancelled else departed,
                 "arrived_at": None if cancelled else departed + dt.timedelta(hours=3),
                 "origin": chance.choice(["JFK", "LGA"]),
-                "carrier": chance.choice(["AA", "B6"]),
+                "carrier": chance.choice(["AA", "B6", None]),
                 "distance": chance.randrange(100, 3000),
                 "dep_delay": None if cancelled else delay,
                 "arr_delay": None if cancelled else delay + chance.randrange(-10, 11),

@@ -102,6 +102,13 @@ def test_a_service_without_a_deployment_says_what_to_do(served, make_row) -> Non
     assert "bucle promote" in problem["next"]
 
 
+def test_a_null_is_taken_where_training_had_some(served, make_row) -> None:
+    (known, missing) = served.predict(make_row(1, distance=900), make_row(2, distance=900, carrier=None))["predictions"]
+    assert "unseen" not in missing
+    assert 0 < missing["prediction"] < 1
+    assert known["key"] != missing["key"]
+
+
 def test_who_asked_and_by_which_client_is_logged_and_listed(served, make_row) -> None:
     served.predict(make_row())
     (caller, *_) = served.client.get(served.client.path("services", "delay", "callers"))

@@ -16,7 +16,7 @@ from bucle.server.inference.tensors import (
     tensor_metadata,
 )
 from bucle.server.routing import Call
-from bucle.serving import AmbiguousService, Deployment, Services, UnknownService, active_deployments
+from bucle.serving import AmbiguousService, Deployment, Services, UnknownService
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -113,11 +113,9 @@ def _deployment(call: Call) -> Deployment:
     What the caller may not ask does not exist. Raises `serving/unknown-service`, `serving/ambiguous-service`.
     """
     name, version = call.path["model"], call.path.get("version")
-    with call.house.ledger.read() as reader:
-        current = [each for each in active_deployments(reader) if each.state == "current"]
     found = [
         each
-        for each in current
+        for each in call.house.part(Services).named(name.rpartition(".")[2])
         if name in (each.service, f"{each.project}.{each.environment}.{each.service}")
         and call.may(_PERMISSION, Scope(each.project, each.environment))
     ]
