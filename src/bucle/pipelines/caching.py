@@ -1,4 +1,4 @@
-"""The step cache: outputs by key, per project; and the reasons why there was none."""
+"""The step cache: outputs by key, per environment (what `dev` computed is no result of production); and why there was none."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bucle.artifacts import ArtifactStore
-from bucle.ledger import Reader, Transaction
+from bucle.ledger import Reader, Scope, Transaction
 from bucle.pipelines import store
 from bucle.pipelines.codecs import ValueRef, contents
 from bucle.pipelines.keys import KeyParts, differences
@@ -21,9 +21,9 @@ class Hit(msgspec.Struct, frozen=True):
     output: ValueRef
 
 
-def look_up(reader: Reader, artifacts: ArtifactStore, project: str, key: str, settings: Mapping[str, Any]) -> Hit | None:
+def look_up(reader: Reader, artifacts: ArtifactStore, scope: Scope, key: str, settings: Mapping[str, Any]) -> Hit | None:
     """Return an output under this key whose settings read were as they are now, and whose content is still there."""
-    for row in reader.rows(store.SELECT_CACHE, (project, key)):
+    for row in reader.rows(store.SELECT_CACHE, (scope.project, scope.environment, key)):
         read: dict[str, str | None] = json.loads(row["settings"])
         if any(_text(settings, name) != value for name, value in read.items()):
             continue
@@ -35,7 +35,7 @@ def look_up(reader: Reader, artifacts: ArtifactStore, project: str, key: str, se
 
 def keep(
     tx: Transaction,
-    project: str,
+    scope: Scope,
     key: str,
     parts: KeyParts,
     step: tuple[str, str, str],
@@ -45,7 +45,7 @@ def keep(
 ) -> None:
     """Enter an output; `step` is its name, id and run."""
     name, id, run = step
-    values = (project, key, read, name, id, run, _json(parts), _json(output), now_us)
+    values = (scope.project, scope.environment, key, read, name, id, run, _json(parts), _json(output), now_us)
     tx.execute(store.INSERT_CACHE, values)
 
 
@@ -54,10 +54,10 @@ def settings_read(log: RunLog, settings: Mapping[str, Any]) -> str:
     return json.dumps({each.name: _text(settings, each.name) for each in log.settings_read}, sort_keys=True)
 
 
-def reasons(reader: Reader, project: str, parts: KeyParts, key: str, settings: Mapping[str, Any]) -> list[str]:
+def reasons(reader: Reader, scope: Scope, parts: KeyParts, key: str, settings: Mapping[str, Any]) -> list[str]:
     """Say why there was no hit: how this key differs from the nearest earlier one of the step."""
     nearest: list[str] | None = None
-    for row in reader.rows(store.LAST_CACHED, (project, parts.step)):
+    for row in reader.rows(store.LAST_CACHED, (scope.project, scope.environment, parts.step)):
         found = differences(msgspec.json.decode(row["parts"], type=KeyParts), parts)
         if row["key"] == key:
             read: dict[str, str | None] = json.loads(row["settings"])

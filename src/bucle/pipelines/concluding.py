@@ -76,7 +76,9 @@ def _registered(
 
 def _same_again(tx: Transaction, run: PipelineRun, draft: VersionDraft) -> ModelVersion | None:
     newest = next(iter(list_versions(tx, run.scope.project, draft.model, limit=1)), None)
-    if newest is None or newest.evaluation is None or draft.evaluation is None:
+    if newest is None or newest.environment != run.scope.environment:
+        return None
+    if newest.evaluation is None or draft.evaluation is None:
         return None
     same = (newest.package.id, newest.evaluation.id, newest.commit) == (draft.package.id, draft.evaluation.id, draft.commit)
     verdicts = [(gate.name, gate.passed, gate.reason) for gate in newest.gates]

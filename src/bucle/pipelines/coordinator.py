@@ -289,9 +289,8 @@ class Coordinator:
     def _from_cache(self, step: Planned, inputs: dict[str, ValueRef]) -> Answer | None:
         if step.plan is None or step.parts is None or not step.plan.options.cache:
             return None
-        project, settings = self.run.scope.project, self.run.request.settings
         with self._ledger.read() as reader:
-            hit = look_up(reader, self._artifacts, project, step.key, settings)
+            hit = look_up(reader, self._artifacts, self.run.scope, step.key, self.run.request.settings)
         if hit is None:
             return None
         self.journal.hit(step, hit, inputs)
@@ -304,7 +303,7 @@ class Coordinator:
         parts, options = step.parts, plan.options
         if not miss and parts is not None:
             with self._ledger.read() as reader:
-                miss = reasons(reader, self.run.scope.project, parts, step.key, self.run.request.settings)
+                miss = reasons(reader, self.run.scope, parts, step.key, self.run.request.settings)
             miss = miss if options.cache else ["the step is never taken from the cache"]
         order = WorkOrder(
             run=self.run.id,

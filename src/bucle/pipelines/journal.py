@@ -173,7 +173,7 @@ class Journal:
             if order.options.cache:
                 read = caching.settings_read(result.log, order.settings)
                 name = (parts.step, step.id, run.id)
-                caching.keep(tx, run.scope.project, step.key, parts, name, output, read, ended)
+                caching.keep(tx, run.scope, step.key, parts, name, output, read, ended)
             if tracked is None:
                 tracked = step.id
                 tx.node(step.id, "execution", "step", step.call, seq)

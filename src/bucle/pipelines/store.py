@@ -70,13 +70,16 @@ SELECT attempt.step, attempt.number, step.call FROM attempt JOIN step ON step.id
 WHERE step.run = ? AND attempt.state = 'running'
 """
 INSERT_CACHE = """
-INSERT INTO step_cache (project, key, settings, name, step, run, parts, output, created_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (project, key, settings) DO UPDATE SET step = excluded.step, run = excluded.run, output = excluded.output,
-  created_us = excluded.created_us
+INSERT INTO step_cache (project, environment, key, settings, name, step, run, parts, output, created_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (project, environment, key, settings) DO UPDATE
+SET step = excluded.step, run = excluded.run, output = excluded.output, created_us = excluded.created_us
 """
-SELECT_CACHE = "SELECT * FROM step_cache WHERE project = ? AND key = ? ORDER BY created_us DESC"
-LAST_CACHED = "SELECT key, parts, settings FROM step_cache WHERE project = ? AND name = ? ORDER BY created_us DESC LIMIT 3"
-DROP_CACHE = "DELETE FROM step_cache WHERE project = ? AND key = ? AND settings = ?"
+SELECT_CACHE = "SELECT * FROM step_cache WHERE project = ? AND environment = ? AND key = ? ORDER BY created_us DESC"
+LAST_CACHED = """
+SELECT key, parts, settings FROM step_cache WHERE project = ? AND environment = ? AND name = ?
+ORDER BY created_us DESC LIMIT 3
+"""
 INSERT_FIRING = """
 INSERT INTO trigger_firing (event, project, environment, pipeline, kind, run) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """

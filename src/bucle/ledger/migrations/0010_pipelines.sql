@@ -64,6 +64,7 @@ CREATE INDEX attempt_state ON attempt (state);
 
 CREATE TABLE step_cache (
   project TEXT NOT NULL,
+  environment TEXT NOT NULL,
   key TEXT NOT NULL,
   settings TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -72,9 +73,9 @@ CREATE TABLE step_cache (
   parts TEXT NOT NULL,
   output TEXT NOT NULL,
   created_us BIGINT NOT NULL,
-  PRIMARY KEY (project, key, settings)
+  PRIMARY KEY (project, environment, key, settings)
 );
-CREATE INDEX step_cache_name ON step_cache (project, name, created_us);
+CREATE INDEX step_cache_name ON step_cache (project, environment, name, created_us);
 
 CREATE TABLE trigger_firing (
   event BIGINT NOT NULL,
