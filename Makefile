@@ -6,7 +6,7 @@ LOCK := requirements/development.lock
 BOOTSTRAP := requirements/bootstrap.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint check-all bench lock wheel clean
+.PHONY: install demo test lint check-all bench screenshots lock wheel clean
 
 install: $(STAMP)
 
@@ -36,7 +36,12 @@ check-all: lint
 	$(BIN)/python -m pytest -q
 
 bench: install
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out bench/screenshots.py,$(wildcard bench/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# Pictures of the pages of a running server (bucle demo --keep); needs the system package chromium.
+screenshots: install
+	@test -n "$(URL)" || { echo "usage: make screenshots URL=http://127.0.0.1:8000"; exit 1; }
+	$(BIN)/python -m bench.screenshots $(URL)
 
 # The locks name every package with its hashes and no index address.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ _QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-extensions --hide-scrollbars --remote-debugging-pipe"
 )
+_START = (
+    "import fcntl, os, sys; given, taken = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3]); "
+    "os.dup2(given, 3); os.dup2(taken, 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+"""Chromium reads commands from descriptor 3 and writes answers to 4, whatever they are here."""
 _PATIENCE = 60.0
 
 
@@ -112,9 +118,8 @@ def browser() -> Iterator[Browser]:
     assert program is not None, "no Chromium here: install the system package `chromium` (apt-get install chromium)"
     hers, ours = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # Chromium reads commands from descriptor 3 and writes answers to 4, whatever they are here.
-        script = f'exec "$@" 3<&{hers[0]} 4>&{ours[1]}'
-        command = ["sh", "-c", script, "sh", program, *_QUIET.split(), f"--user-data-dir={profile}", "about:blank"]
+        command = [sys.executable, "-c", _START, str(hers[0]), str(ours[1]), program, *_QUIET.split()]
+        command += [f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(
             command,
             pass_fds=(hers[0], ours[1]),

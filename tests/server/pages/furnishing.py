@@ -1,0 +1,208 @@
+"""A home in which everything happened that pages show, with markup in every text that somebody could have chosen."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from bucle.delivery import Finding, get_check_run
+from bucle.delivery import store as delivery_store
+from bucle.delivery.events import CheckFinished, ChecksFinished, ChecksRequested
+from bucle.delivery.promotions import Subject, approve_promotion, complete_promotion, request_promotion
+from bucle.delivery.releases import deploy_release, make_release
+from bucle.delivery.results import failed, passed
+from bucle.features import FrameColumn
+from bucle.identity import OWNER
+from bucle.ledger import (
+    Dispatcher,
+    Scope,
+    Ticked,
+    Transaction,
+    acting,
+    because,
+    format_instant,
+    new_id,
+    parse_instant,
+    to_us,
+    within,
+)
+from bucle.monitoring import MonitorSpec, Terms, Watched, Watching, acknowledge, list_alerts
+from bucle.monitoring.alerts import Finding as AlertFinding
+from bucle.monitoring.alerts import fire
+from bucle.monitoring.training import profile_training
+from bucle.pipelines.events import RunStarted
+from bucle.project import load_project_file, register_project
+from bucle.server import House, open_house
+from bucle.serving import Candidate, Contract, Deployment, LabelRow, Services, deploy, record_labels
+from bucle.serving.log import LoggedRequest, LoggedRow
+from bucle.tracking import MetricPoint, RunLog, RunStart, begin_run, finish_run, record
+from bucle.work import Link, NewItem, open_item
+
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
+"""What a probe puts wherever a text goes that somebody may choose (security.md, class 10)."""
+
+BEGIN = parse_instant("2013-04-01T00:00:00Z")
+HOUR = timedelta(hours=1)
+PRODUCTION = Scope("p", "production")
+DAYS = 4
+
+_TOML = '[project]\nname = "p"\ndefinitions = "p"\n[charter]\nproblem = "x"\ntask = "classification"\nowner = "o"\n'
+_ORIGINS = ("EWR", EVIL)
+_INPUTS = (FrameColumn("origin", "category", None, _ORIGINS), FrameColumn("wind", "float"))
+_CONTRACT = Contract("delay", "flight_id", "late", "probability", (0, 1), 0.5, None, _INPUTS, ())
+_ARTIFACT = "blake3:" + "0" * 64
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """What there is to look at."""
+
+    home: Path
+    service: str
+    prediction: str
+    alert: str
+    item: str
+    run: str
+    check: str
+    release: str
+    pending: str
+    deployment: str
+
+
+def furnish(root: Path) -> Furnished:
+    """Make the home under `root`, close it, and say what is in it."""
+    root.mkdir(exist_ok=True)
+    (root / "bucle.toml").write_text(_TOML, "utf-8")
+    with _house(root / ".bucle") as house:
+        with acting("ana", "data_scientist"):
+            register_project(house.ledger, load_project_file(root))
+        deployment, prediction = _serve(house)
+        alert, event = _alert(house)
+        run = _run(house, event)
+        with house.ledger.write() as tx:
+            item = open_item(tx, PRODUCTION, EVIL, NewItem("experiment", f"look {EVIL}", links=(Link("alert", alert),)))
+        check, release, pending = _deliver(house)
+    return Furnished(root / ".bucle", "delay", prediction, alert, item, run, check, release, pending, deployment.id)
+
+
+@contextmanager
+def _house(path: Path) -> Iterator[House]:
+    house = open_house(path, "call", replay_from=BEGIN)
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def _serve(house: House) -> tuple[Deployment, str]:
+    """Four days of predictions and labels, watched."""
+    chance = random.Random(7)
+    table = pl.DataFrame(
+        [(day, chance.choice(_ORIGINS), chance.gauss(10, 3)) for day in range(30) for _ in range(100)],
+        schema={"day": pl.Int64, "origin": pl.String, "wind": pl.Float64},
+        orient="row",
+    )
+    reference = profile_training(table.drop("day"), table["day"] * 86_400_000_000, 86_400_000_000)
+    terms = Terms(MonitorSpec("watch", "delay"), "delay", "probability", ("origin", "wind"), ("origin",), 0, None, 0.2, 20.0)
+    services = house.part(Services)
+    watching = Watching(house.ledger, services, lambda deployment: Watched(terms, _ARTIFACT), lambda id: reference)
+    dispatcher = Dispatcher(house.ledger, watching.subscriptions())
+    deployment = _deploy(house)
+    dispatcher.drain()
+    for hour in range(24 * DAYS):
+        _one_hour(house, deployment, chance, hour)
+        with acting("clock", "system"), house.ledger.write() as tx:
+            house.ledger.clock.move(tx._writer, BEGIN + (hour + 1) * HOUR)
+            tx.emit(Ticked(BEGIN + (hour + 1) * HOUR), "clock")
+        dispatcher.drain()
+    return deployment, _log(house, deployment, [("key-last", ["EWR", 9.0], 0.5)])[0]
+
+
+def _deploy(house: House) -> Deployment:
+    candidate = Candidate("delay", "delay", 1, "mv_1", _ARTIFACT, "", "", "", "", _CONTRACT)
+    with acting(EVIL, "devops_engineer"), house.ledger.write() as tx:
+        return deploy(tx, PRODUCTION, candidate)
+
+
+def _one_hour(house: House, deployment: Deployment, chance: random.Random, hour: int) -> None:
+    rows = [(f"f{hour}-{row}", [chance.choice(_ORIGINS), chance.gauss(10, 3)], chance.random()) for row in range(4)]
+    ids = _log(house, deployment, rows)
+    labels = [LabelRow(chance.random() < 0.5, prediction_id=id, observed_at=format_instant(BEGIN + hour * HOUR)) for id in ids]
+    with house.ledger.write() as tx:
+        record_labels(tx, PRODUCTION, "delay", labels)
+
+
+def _log(house: House, deployment: Deployment, rows: list[tuple[str, list[object], float]]) -> list[str]:
+    now = to_us(house.ledger.clock.now())
+    logged = [LoggedRow(new_id("pred"), f"{key}{EVIL}", now, inputs, output) for key, inputs, output in rows]  # type: ignore[arg-type]
+    head = ("p", "production", "delay", deployment.id, "mv_1", deployment.event, EVIL, EVIL, "online", now)
+    services = house.part(Services)
+    services.log.append(LoggedRequest(new_id("req"), *head, logged))
+    services.meter.answered(PRODUCTION, "delay", len(rows), 0, 0.004)
+    services.flush()
+    return [row.id for row in logged]
+
+
+def _alert(house: House) -> tuple[str, int]:
+    """A degradation that was acknowledged with a note, and a drift that fires."""
+    with house.ledger.write() as tx:
+        first = fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("degradation", "", EVIL, {"excess": 31.5}))
+        fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("drift", EVIL, "wind has moved", {EVIL: 0.4}))
+        assert first is not None
+        acknowledge(tx, PRODUCTION, first.id, EVIL)
+    with house.ledger.read() as reader:
+        assert {each.state for each in list_alerts(reader, PRODUCTION)} >= {"firing", "acknowledged"}
+    return first.id, first.event
+
+
+def _run(house: House, cause: int) -> str:
+    """A run that the alert started."""
+    with acting("monitoring", "system"), within(PRODUCTION), because(cause), house.ledger.write() as tx:
+        run = begin_run(tx, RunStart("train_delay", "pipeline", params={"rate": EVIL}))
+        tx.emit(
+            RunStarted("train_delay", "degradation", "inline", None, False, "", "", {}, "", None, house.ledger.clock.now(), 0),
+            run,
+        )
+        record(tx, run, RunLog(metrics=[MetricPoint("roc_auc", 0.7, 0, 1)]))
+        finish_run(tx, run, "succeeded")
+    return run
+
+
+def _deliver(house: House) -> tuple[str, str, str]:
+    """A commit that failed its check, one that was released, a promotion that was carried out and one that waits."""
+    with acting("ana", "data_scientist"), within(Scope("p", "test")):
+        with house.ledger.write() as tx:
+            bad, good = _check(tx, "b" * 40, False), _check(tx, "a" * 40, True)
+        found = get_check_run(house.ledger, "p", good)
+        with house.ledger.write() as tx:
+            release = make_release(tx, found)
+            deploy_release(tx, Scope("p", "test"), release, "automatic")
+            done = _promotion(tx, f"release:{release.commit}", release.id)
+            approve_promotion(tx, done, OWNER, EVIL)
+            complete_promotion(tx, done, ("delay",), OWNER.name, EVIL)
+            pending = _promotion(tx, "delay@1", release.id)
+    return bad, release.id, pending.id
+
+
+def _promotion(tx: Transaction, target: str, release: str):  # type: ignore[no-untyped-def]
+    asker = type(OWNER)("prn_dario", "dario", "person", ())
+    return request_promotion(tx, PRODUCTION, Subject("model", target, release, (EVIL,), ()), "approved", asker)
+
+
+def _check(tx: Transaction, commit: str, good: bool) -> str:
+    id, scope = new_id("chk"), ("p", "test")
+    cause = tx.emit(ChecksRequested(commit, "release"), id)
+    delivery_store.insert_check_run(tx, id, *scope, commit, f"{EVIL} <a@b>", "release", "ana", "data_scientist", cause)
+    delivery_store.begin_check_run(tx, id)
+    run = delivery_store.select_check_run(tx, id)
+    assert run is not None
+    verdict = passed("all well") if good else failed([Finding(EVIL, EVIL, EVIL)])
+    finished = CheckFinished(commit, "lint", "unit", None, verdict.outcome, verdict.message, None, 0.1, None)
+    delivery_store.insert_result(tx, run, 1, "lint", "unit", "no-nan", verdict, _ARTIFACT, 0.1, tx.emit(finished, id))
+    event = tx.emit(ChecksFinished(commit, good, () if good else ("lint",), (), 0.1), id)
+    delivery_store.end_check_run(tx, id, good, event)
+    return id

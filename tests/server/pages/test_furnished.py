@@ -1,0 +1,152 @@
+"""Pages of a home in which much happened: what they show, in both languages, and that no text of others becomes markup."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from tests.server.pages.furnishing import EVIL, Furnished
+
+from bucle.client import Client
+from bucle.errors import RemoteError
+from bucle.server.pages import PAGES
+
+
+def all_paths(here: Furnished) -> list[str]:
+    ids = {"project": "p", "service": here.service, "run": here.run}
+    paths = [page.path.format(**ids) for page in PAGES if "{version}" not in page.path and "{id}" not in page.path]
+    subjects = (here.prediction, here.alert, here.item, here.run, here.check, here.release, here.pending, here.deployment)
+    return [*paths, *(f"/why/{id}" for id in subjects)]
+
+
+def html(client: Client, path: str, language: str = "en") -> str:
+    answer = client._transport.send("GET", path, {"Accept": "text/html", "Accept-Language": language}, None)
+    assert answer.status == 200, (path, answer.body[:800])
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    return answer.body.decode()
+
+
+def twin(path: str) -> str:
+    return "/index.json" if path == "/" else f"{path}.json"
+
+
+class Markup(HTMLParser):
+    """Notes what a browser would act on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "script" and given.get("src") != "/static/live.js":
+            self.acts.append("script")
+        self.acts += [f"{tag} {name}" for name in given if name.startswith("on") or name == "style"]
+        links = [given.get(name) or "" for name in ("href", "src", "action")]
+        self.acts += [f"{tag} {link}" for link in links if re.match(r"\s*(javascript|data|vbscript):|//", link, re.I)]
+        if tag == "img":
+            self.acts.append("img")
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_no_text_of_others_becomes_markup_on_any_page(visitor: Client, furnished: Furnished, language: str) -> None:
+    for path in all_paths(furnished):
+        reader = Markup()
+        reader.feed(html(visitor, path, language))
+        assert reader.acts == [], path
+
+
+def test_the_probe_is_shown_where_it_was_planted(visitor: Client, furnished: Furnished) -> None:
+    """Else the test above looks for it in vain."""
+    tabs = ("services/delay", "alerts", "delivery", "work", f"runs/{furnished.run}")
+    for path in (f"/why/{furnished.deployment}", *(f"/projects/p/{tab}" for tab in tabs)):
+        assert "&lt;script&gt;alert(1)" in html(visitor, path), path
+
+
+def test_every_page_has_a_twin_with_the_same_document(visitor: Client, furnished: Furnished) -> None:
+    for path in all_paths(furnished):
+        assert isinstance(visitor.get(twin(path)), dict), path
+        assert f'href="{twin(path)}"' in html(visitor, path)
+
+
+def test_every_page_is_in_spanish_for_who_reads_it(visitor: Client, furnished: Furnished) -> None:
+    for path in all_paths(furnished):
+        text = html(visitor, path, "es-AR,es;q=0.9")
+        assert 'lang="es"' in text and "Ir al contenido" in text
+
+
+def test_every_link_within_a_page_leads_somewhere(visitor: Client, furnished: Furnished) -> None:
+    for path in ("/projects/p/services", "/projects/p/services/delay", "/projects/p/alerts", "/projects/p/delivery"):
+        for link in set(re.findall(r'href="(/(?:projects|why)/[^"]*)"', html(visitor, path))):
+            if "/models/" not in link:
+                answer = visitor._transport.send("GET", link.replace("&amp;", "&"), {"Accept": "text/html"}, None)
+                assert answer.status == 200, f"{path} links to {link}"
+
+
+def test_services_say_what_answers_where(visitor: Client, furnished: Furnished) -> None:
+    (row,) = visitor.get("/projects/p/services.json")["services"]
+    assert (row["name"], row["environment"], row["deployment"]["id"]) == ("delay", "production", furnished.deployment)
+    assert row["traffic"]["requests"] > 20 and row["traffic"]["p50"] < 0.01
+    assert row["alerts"] == 2
+
+
+def test_a_service_shows_performance_losses_drift_and_callers(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get("/projects/p/services/delay.json?environment=production")
+    watched = document["watched"]
+    assert document["predictions"][0]["id"] == furnished.prediction
+    assert document["callers"][0]["caller"] == EVIL
+    assert any(window["performance"]["loss"] for window in watched["windows"])
+    assert watched["loss"]["retrain_cost"] == 20.0 and watched["excess_chart"]["curves"]
+    assert [each["name"] for each in watched["drift"]] == ["origin", "wind"]
+    assert {each["slice"] for each in watched["slices"]} == {"", "origin=EWR", f"origin={EVIL}"}
+    text = html(visitor, "/projects/p/services/delay")
+    assert 'class="limit"' in text and 'class="curve"' in text and "insufficient data" in text
+    assert f'href="/why/{furnished.prediction}"' in text
+
+
+def test_why_of_a_prediction_names_its_deployment(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get(f"/why/{furnished.prediction}.json")
+    assert furnished.deployment in {event["subject"] for event in document["events"]}
+    assert furnished.deployment in {edge["source"] for edge in document["edges"]}
+
+
+def test_a_service_that_is_not_there_is_not_shown(visitor: Client) -> None:
+    for path in ("services/nobody.json", "services/delay.json?environment=staging"):
+        with pytest.raises(RemoteError) as caught:
+            visitor.get(f"/projects/p/{path}")
+        assert caught.value.code == "serving/nothing-deployed"
+
+
+def test_alerts_say_what_followed(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get("/projects/p/alerts.json")
+    rows = {row["alert"]["id"]: row for row in document["alerts"]}
+    assert document["alerts"][0]["alert"]["state"] == "firing"
+    assert [each["id"] for each in rows[furnished.alert]["runs"]] == [furnished.run]
+    assert [each["id"] for each in rows[furnished.alert]["work"]] == [furnished.item]
+    assert rows[furnished.alert]["alert"]["numbers"] == {"excess": 31.5}
+
+
+def test_delivery_shows_checks_releases_and_what_waits(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get("/projects/p/delivery.json")
+    assert [each["state"] for each in document["promotions"]] == ["pending", "done"]
+    assert document["promotions"][0]["id"] == furnished.pending
+    assert {run["id"]: run["state"] for run in document["checks"]}[furnished.check] == "failed"
+    assert [each["id"] for each in document["releases"]] == [furnished.release]
+    running = {row["name"]: row["pointer"] for row in document["environments"]}
+    assert running["test"]["release_id"] == furnished.release and running["production"] is None
+    assert f"/api/v1/projects/p/checks/{furnished.check}/lint/log" in html(visitor, "/projects/p/delivery")
+
+
+def test_who_may_see_one_environment_sees_that_one(visitor: Client, furnished: Furnished) -> None:
+    seeing, blind = (_token(visitor, environment) for environment in ("production", "staging"))
+    page = visitor._transport.send("GET", "/projects/p/services.json", seeing, None)
+    assert [row["environment"] for row in json.loads(page.body)["services"]] == ["production"]
+    for path in ("services", "alerts", "delivery"):
+        assert visitor._transport.send("GET", f"/projects/p/{path}.json", blind, None).status == 404
+
+
+def _token(visitor: Client, environment: str) -> dict[str, str]:
+    body = {"name": f"{environment}-viewer", "role": "viewer", "project": "p", "environment": environment}
+    return {"Authorization": f"Bearer {visitor.post('/api/v1/tokens', body)['token']}"}
