@@ -81,7 +81,10 @@ def show_event(call: Call) -> StoredEvent:
 
 
 async def stream_events(call: Call) -> "StreamingResponse":
-    """Stream events as they are committed; `Last-Event-ID` or `after` says from where, else from now on."""
+    """Stream events as they are committed; `Last-Event-ID` or `after` says from where, else from now on.
+
+    Messages carry no event name: a browser's `onmessage` hears only those without, and the kind is in the data.
+    """
     from starlette.responses import StreamingResponse
 
     last = call.request.headers.get("last-event-id", call.query.get("after"))
@@ -194,7 +197,7 @@ async def _stream(call: Call, after: int) -> Any:
             if _visible(call, event):
                 said = time.monotonic()
                 data = msgspec.json.encode(event, enc_hook=dict).decode()
-                yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n"
+                yield f"id: {event.seq}\ndata: {data}\n\n"
         if not events:
             if time.monotonic() - said > _HEARTBEAT:
                 said = time.monotonic()

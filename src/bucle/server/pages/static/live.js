@@ -2,19 +2,32 @@
 const main = document.querySelector("main");
 const kinds = (main.dataset.live || "").split(" ").filter(Boolean);
 const status = document.querySelector("[data-connection]");
+const PAUSE = 400;
 
-let due = null;
+let stale = false;
+let busy = false;
+
 async function refresh() {
-  due = null;
+  if (busy || !stale || document.hidden) return;
+  busy = true;
+  await new Promise((done) => setTimeout(done, PAUSE)); // events come in groups: one look for all of them
+  stale = false;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok) return;
-  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const focused = document.activeElement?.id;
-  const opened = [...main.querySelectorAll("details[open][id]")].map((each) => each.id);
+  if (answer?.ok) show(await answer.text());
+  busy = false;
+  refresh();
+}
+
+function show(text) {
+  const next = new DOMParser().parseFromString(text, "text/html");
+  const { id: focused, value: typed } = document.activeElement ?? {};
+  const folded = new Map([...main.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
   main.replaceChildren(...next.querySelector("main").childNodes);
   document.querySelector(".clock").replaceChildren(...next.querySelector(".clock").childNodes);
-  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-  if (focused) document.getElementById(focused)?.focus();
+  for (const each of main.querySelectorAll("details[id]")) each.open = folded.get(each.id) ?? each.open;
+  const field = focused && document.getElementById(focused);
+  if (field && typed !== undefined) field.value = typed;
+  if (field) field.focus();
 }
 
 if (kinds.length) {
@@ -24,7 +37,9 @@ if (kinds.length) {
   source.onmessage = (message) => {
     const event = JSON.parse(message.data);
     if (kinds.some((kind) => event.kind === kind || (kind.endsWith(".") && event.kind.startsWith(kind)))) {
-      due ??= setTimeout(refresh, 400);
+      stale = true;
+      refresh();
     }
   };
+  document.addEventListener("visibilitychange", refresh);
 }
