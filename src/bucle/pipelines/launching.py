@@ -9,14 +9,14 @@ import msgspec
 
 from bucle.artifacts import ArtifactStore, refer
 from bucle.data import current_versions, ingest, take_snapshot
-from bucle.ledger import Home, Scope, Transaction, content_id, current_context, from_us, new_id, to_us, within
+from bucle.ledger import Home, Scope, Transaction, because, content_id, current_context, from_us, new_id, to_us, within
 from bucle.pipelines import store
 from bucle.pipelines.declared import PipelineSpec, bind_parameters
 from bucle.pipelines.errors import UnknownEngine
 from bucle.pipelines.events import RunStarted
 from bucle.pipelines.journal import LEASE_US, now_us
 from bucle.pipelines.runs import PipelineRun, RunRequest, as_run
-from bucle.project import DEV, load_project_file
+from bucle.project import DEV, current_release, load_project_file
 from bucle.runtimes import Code, RunnerPool
 from bucle.tracking import DataUse, RunStart, begin_run
 
@@ -85,7 +85,8 @@ def enter(home: Home, scope: Scope, spec: PipelineSpec, request: RunRequest, fir
         if firing.event is not None and not _claim(tx, scope, spec.name, firing, run_id):
             return None
         same = store.text(tx, store.SAME_CONFIGURATION, scope.project, spec.name, configuration)
-        seq = tx.emit(_started(spec, request, firing, configuration, same), run_id)
+        with because(*_grounds(tx, scope, request)):
+            seq = tx.emit(_started(spec, request, firing, configuration, same), run_id)
         context, moment = current_context(), now_us()
         tx.execute(
             store.INSERT_RUN,
@@ -100,6 +101,14 @@ def enter(home: Home, scope: Scope, spec: PipelineSpec, request: RunRequest, fir
             refer(tx, request.snapshot, run_id, "snapshot")
         row = store.one(tx, store.SELECT_RUN, run_id)
     return as_run(row) if row else None
+
+
+def _grounds(tx: Transaction, scope: Scope, request: RunRequest) -> list[int]:
+    """Return what a run rests on: the release that the environment was pointed to, and the versions of its data."""
+    pointer = current_release(tx, scope)
+    released = [pointer.event] if pointer is not None and pointer.commit == request.commit else []
+    held = current_versions(tx, scope)
+    return released + [version.event for name, version in held.items() if request.versions.get(name) == version.id]
 
 
 def configuration_of(spec: PipelineSpec, request: RunRequest) -> str:
