@@ -30,6 +30,7 @@ class Charter(Event, kind="project.charter_recorded", version=1):
 class Item(Event, kind="work.opened", version=1):
     """Stands for work's own."""
 
+    item_kind: str = "experiment"
     feature: str | None = None
 
 
@@ -75,5 +76,5 @@ def test_a_work_item_counts_only_when_an_alert_caused_it_at_any_distance(home: H
         item = emit(home, Item())
     assert (finding(home, "K-F2"), finding(home, "K-F3")) == (item, None)
     with because(alert):
-        named = emit(home, Item("wind_speed"))
-    assert finding(home, "K-F3") == named
+        named = emit(home, Item("feature", "wind_speed"))
+    assert (finding(home, "K-F2"), finding(home, "K-F3")) == (item, named)

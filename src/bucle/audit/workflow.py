@@ -222,7 +222,10 @@ STEPS: tuple[WorkflowStep, ...] = (
         ),
     ),
     WorkflowStep(
-        "K-F2", "feedback", "Monitoring opened an experiment", _caused("work.opened", ALERT, "no work item cites an alert")
+        "K-F2",
+        "feedback",
+        "Monitoring opened an experiment",
+        _caused("work.opened", ALERT, "no alert opened an experiment", lambda event: event.data["item_kind"] == "experiment"),
     ),
     WorkflowStep(
         "K-F3",
