@@ -34,7 +34,7 @@ def pages(url: str, project: str) -> dict[str, str]:
         found["service"] = f"{root}/services/{last['name']}?environment={last['environment']}"
         deployment = last["deployment"]
         if deployment:
-            found["why"] = f"{url}/why/{deployment['id']}"
+            found["why"] = f"{url}/why/{deployment['event']}"
     return found
 
 
