@@ -156,6 +156,28 @@ class Client:
         found: list[dict[str, Any]] = answer["rows"]
         return found
 
+    def predict(
+        self, service: str, rows: Sequence[Mapping[str, object]], *, environment: str = "dev", key: str | None = None
+    ) -> dict[str, Any]:
+        """Return a service's answers to `rows`, in their order, under `predictions`; `key` is the Idempotency-Key.
+
+        Raises `serving/missing-input`, `serving/null-input`, `serving/extra-input`, `serving/wrong-type`.
+        """
+        path = self.path("services", service, "predict")
+        answer: dict[str, Any] = self.post(path, {"rows": rows}, {"environment": environment}, key=key)
+        return answer
+
+    def send_labels(
+        self, service: str, labels: Sequence[Mapping[str, object]], *, environment: str = "dev", key: str | None = None
+    ) -> dict[str, Any]:
+        """Send outcomes: each with `value`, `prediction_id` or `key`, and `observed_at` (ISO 8601; now without it).
+
+        All of them are recorded, or none. Raises `serving/unknown-prediction`, `serving/label-differs`.
+        """
+        path = self.path("services", service, "labels")
+        answer: dict[str, Any] = self.post(path, {"labels": labels}, {"environment": environment}, key=key)
+        return answer
+
     def close(self) -> None:
         """Give back the connection, or the home."""
         self._transport.close()

@@ -46,7 +46,7 @@ def predict(client: Client, hour: Hour) -> int:
     for start in range(0, len(hour.departing), BATCH):
         rows = hour.departing[start : start + BATCH]
         key = f"demo-predict-{format_instant(hour.begins)}-{start}"
-        client.post(client.path("services", "delay", "predict"), {"rows": rows}, {"environment": "production"}, key=key)
+        client.predict("delay", rows, environment="production", key=key)
     return len(hour.departing)
 
 
@@ -58,7 +58,7 @@ def send_labels(client: Client, hour: Hour) -> int:
             for row in hour.landed[start : start + BATCH]
         ]
         key = f"demo-labels-{format_instant(hour.begins)}-{start}"
-        client.post(client.path("services", "delay", "labels"), {"labels": labels}, {"environment": "production"}, key=key)
+        client.send_labels("delay", labels, environment="production", key=key)
     return len(hour.landed)
 
 

@@ -41,8 +41,8 @@ def tell(options: Options, narrate: Callable[[str], None]) -> Outcome:
     began = time.monotonic()
     stage = _begin(options, narrate)
     try:
-        _push(stage)
         _experiment(stage)
+        _push(stage)
         _to_production(stage)
         run = _replay(stage)
         last = _verdict(stage, run)
@@ -93,11 +93,18 @@ def _release(stage: Stage) -> str | None:
 
 
 def _experiment(stage: Stage) -> None:
-    """Two experiments on the laptop: the second with another learning rate."""
-    for rate in ("0.2", "0.1"):
-        stage.say(say("demo.experiment", rate=rate))
-        run = stage.command("run", "train_delay", "-p", f"learning_rate={rate}", "--environment", "dev", actor="ana")
-        stage.say(_run_line(run))
+    """Two experiments on the laptop; between them a rule of the features changes, in a commit that names the first."""
+    stage.say(say("demo.experiment"))
+    run = stage.command("run", "train_delay", "--environment", "dev", actor="ana")
+    stage.say(_run_line(run))
+    stage.say(say("demo.rule"))
+    definitions = stage.directory / "flights" / "__init__.py"
+    definitions.write_text(definitions.read_text("utf-8").replace('ttl="3h"', 'ttl="2h"'), "utf-8")
+    trailer = f"Bucle-Run: {run.get('id') or run.get('run')}"
+    stage.git(
+        "commit", "--quiet", "--all", "--message", "Let weather go stale after two hours", "--message", trailer, actor="ana"
+    )
+    stage.say(_run_line(stage.command("run", "train_delay", "--environment", "dev", actor="ana")))
 
 
 def _to_production(stage: Stage) -> None:
