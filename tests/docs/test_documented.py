@@ -1,70 +1,109 @@
 """Whatever a user can see is mentioned in `docs/`: public names, commands, routes, settings, error codes, kinds of event."""
 
-import importlib
-import pkgutil
+import ast
 import re
+import tomllib
 from pathlib import Path
 
-import click
 import pytest
+from tests.docs.surface import DOCS, PAGES, ROOT, commands, every_code, every_kind, public_names
+from tests.docs.write_routes import PAGE, written
 
-import bucle
-from bucle.errors import CODES
-from bucle.ledger import KINDS
+from bucle.project import load_project_file
 
-ROOT = Path(__file__).parents[2]
-DOCS = "\n".join(page.read_text("utf-8") for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def every_room() -> None:
-    """Import all errors and events modules, so that the registries are complete."""
-    for module in pkgutil.walk_packages(bucle.__path__, "bucle."):
-        if module.name.rsplit(".", 1)[-1] in {"errors", "events"}:
-            importlib.import_module(module.name)
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 
 
-def test_every_error_code_is_documented() -> None:
-    assert sorted(code for code in CODES if code.startswith(ROOMS) and code not in DOCS) == []
+def test_every_error_code_has_its_section() -> None:
+    headings = set(re.findall(r"^### (\S+)$", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE))
+    assert headings == every_code().keys()
 
 
-def test_every_kind_of_event_is_documented() -> None:
-    assert sorted(kind for kind in KINDS if kind.startswith(ROOMS) and kind not in DOCS) == []
+def test_every_kind_of_event_has_its_row_with_its_fields() -> None:
+    rows = {}
+    for line in (DOCS / "events.md").read_text("utf-8").splitlines():
+        if found := re.match(r"\| `([a-z]+\.[a-z_]+)` \|", line):
+            rows[found[1]] = set(re.findall(r"\w+", line.rsplit("|", 2)[1]))
+    kinds = every_kind()
+    assert rows.keys() == kinds.keys()
+    assert {kind: fields - rows[kind] for kind, fields in kinds.items() if fields - rows[kind]} == {}
 
 
 def test_every_public_name_is_documented() -> None:
-    names = [name for name in bucle.__all__ if not name.startswith("_")]
-    assert names
-    assert [name for name in names if not re.search(rf"\b(bucle\.)?{name}\b", DOCS)] == []
+    assert [name for name in public_names() if not re.search(rf"\b(bucle\.)?{name}\b", TEXT)] == []
 
 
 def test_every_command_is_documented() -> None:
-    from bucle.cli import root
-
-    assert [path for path in _commands(root, "bucle") if path not in DOCS] == []
+    assert [path for path in commands() if not re.search(rf"{path}\b", TEXT)] == []
 
 
-def test_every_route_is_documented() -> None:
-    from bucle.server import route_table
-
-    assert sorted({route.path for route in route_table().routes if route.path not in DOCS}) == []
+def test_the_page_of_routes_is_the_route_table() -> None:
+    assert PAGE.read_text("utf-8") == written(), "write it again: python -m tests.docs.write_routes"
 
 
 def test_every_environment_variable_is_documented() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
-    assert sorted({name for name in re.findall(r"\bBUCLE_[A-Z_]+\b", sources) if name not in DOCS}) == []
+    assert sorted({name for name in re.findall(r"\bBUCLE_[A-Z_]+\b", sources) if name not in TEXT}) == []
 
 
-ROOMS = tuple(f"{path.name}{mark}" for path in (ROOT / "src" / "bucle").iterdir() for mark in "/.")
+def test_every_key_of_the_project_file_stands_in_a_file_that_loads(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", (DOCS / "project.md").read_text("utf-8"), re.DOTALL)
+    assert example
+    (tmp_path / "bucle.toml").write_text(example[1], "utf-8")
+    load_project_file(tmp_path)
+    tree = ast.parse((ROOT / "src" / "bucle" / "project" / "file.py").read_text("utf-8"))
+    read = {
+        constant.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "only"
+        for argument in call.args
+        for constant in ast.walk(argument)
+        if isinstance(constant, ast.Constant)
+    }
+    assert {"name", "success", "deploy", "strategy", "sources"} <= read
+    assert read - _keys(tomllib.loads(example[1])) == set()
 
 
-def _commands(command: click.Command, path: str) -> list[str]:
-    if not isinstance(command, click.Group):
-        return [path]
-    context = click.Context(command)
-    found: list[str] = []
-    for name in command.list_commands(context):
-        child = command.get_command(context, name)
-        assert child is not None
-        found += _commands(child, f"{path} {name}")
-    return found
+@pytest.mark.parametrize("folder", ["", "decisions"])
+def test_the_index_names_every_page(folder: str) -> None:
+    index = (DOCS / "README.md").read_text("utf-8")
+    pages = {str(page.relative_to(DOCS)) for page in (DOCS / folder).glob("*.md")} - {"README.md"}
+    assert pages
+    assert sorted(page for page in pages if f"({page}" not in index) == []
+
+
+def test_the_index_names_the_rooms_from_top_to_bottom() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [layer.strip("()").removeprefix("bucle.") for layer in layers]
+    rows = re.findall(r"^\| (`[^|]*`) \|", (DOCS / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == rooms
+
+
+def test_decisions_have_the_number_of_their_file() -> None:
+    for page in (DOCS / "decisions").glob("*.md"):
+        number, _, words = page.stem.partition("-")
+        title = page.read_text("utf-8").splitlines()[0]
+        heading = re.fullmatch(rf"# {int(number)}\. (.+)", title)
+        assert heading, title
+        assert set(words.split("-")) <= set(re.findall(r"[a-z]+", heading[1].lower())), (words, heading[1])
+
+
+def test_every_dependency_has_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    page = (DOCS / "dependencies.md").read_text("utf-8")
+    core, rest = page.split("## Extras")
+    extras, development = rest.split("## Development")
+
+    def names(requirements: list[str]) -> list[str]:
+        return [name for each in requirements if (name := re.split(r"[^\w-]", each)[0]) != "bucle"]
+
+    assert [name for name in names(project["project"]["dependencies"]) if f"\n| {name} |" not in core] == []
+    for extra, requirements in project["project"]["optional-dependencies"].items():
+        assert [name for name in names(requirements) if f"\n| {extra} | {name} |" not in extras] == []
+    assert [name for name in names(project["dependency-groups"]["dev"]) if not re.search(rf"\b{name}\b", development)] == []
+    listed = set(re.findall(r"^\| ([\w-]+) \|", core, re.MULTILINE)) - {"package"}
+    assert listed == set(names(project["project"]["dependencies"]))
+
+
+def _keys(table: dict[str, object]) -> set[str]:
+    return set(table).union(*(_keys(value) for value in table.values() if isinstance(value, dict)))
