@@ -12,7 +12,8 @@ HEAD = """# Routes
 Every route that a server answers, the permission that it asks for, and what it does. This page is written from the route table
 (`python -m tests.docs.write_routes`), and a test compares the two. [http.md](http.md) says what holds for all of them,
 [identity.md](identity.md) which role has which permission; `public` needs none. `{name}` is one segment of a path, `{name*}`
-all that follow. Routes of a project take `?environment=`. The same table makes `/api/v1/openapi.json`, with the fields of each body.
+all that follow. Routes of a project take `?environment=`. The same table makes `/api/v1/openapi.json`, with the fields of each
+body.
 """
 
 GROUPS = (
