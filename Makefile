@@ -29,11 +29,14 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Two workers: a laptop and CI have at least two cores; a file's tests stay together, since they share what was dear to make.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check-all: lint
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 bench: install
 	@for file in $(filter-out bench/screenshots.py,$(wildcard bench/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
