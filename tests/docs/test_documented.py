@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.docs.surface import DOCS, PAGES, ROOT, commands, every_code, every_kind, public_names
+from tests.docs.surface import DOCS, PAGES, ROOMS, ROOT, commands, every_code, every_kind, public_names
 from tests.docs.write_routes import PAGE, written
 
 from bucle.project import load_project_file
@@ -77,6 +77,11 @@ def test_the_index_names_the_rooms_from_top_to_bottom() -> None:
     rooms = [layer.strip("()").removeprefix("bucle.") for layer in layers]
     rows = re.findall(r"^\| (`[^|]*`) \|", (DOCS / "README.md").read_text("utf-8"), re.MULTILINE)
     assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == rooms
+
+
+def test_the_changes_name_every_room() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert sorted(room for room in ROOMS - {"errors", "messages", "version", "py"} if f"**{room}**" not in changes) == []
 
 
 def test_decisions_have_the_number_of_their_file() -> None:
