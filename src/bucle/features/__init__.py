@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bucle.features.exchange import FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
     from bucle.features.frames import FRAME_TIME, FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
-    from bucle.features.materialization import Materialized, materialize, materialize_due
+    from bucle.features.materialization import Materialized, materialize, materialize_due, record_rules_of
     from bucle.features.offline import offline_features
     from bucle.features.online import OnlineRow, OnlineStore, SQLiteOnlineStore, read_online, read_online_rows
     from bucle.features.rules import record_read, record_rules
@@ -73,6 +73,7 @@ _FACE = {
     "read_online_rows": "online",
     "record_read": "rules",
     "record_rules": "rules",
+    "record_rules_of": "materialization",
     "split": "building",
 }
 
@@ -124,6 +125,7 @@ __all__ = [
     "read_online_rows",
     "record_read",
     "record_rules",
+    "record_rules_of",
     "split",
 ]
 

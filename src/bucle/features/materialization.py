@@ -99,7 +99,7 @@ def materialize_due(home: Home, runners: "RunnerPool", due: Iterable[tuple["Code
     """
     done: list[Materialized] = []
     for code, scope in due:
-        _record_rules(home, code, scope)
+        record_rules_of(home, code, scope)
         for view in code.description.of("view"):
             try:
                 done += materialize(home, runners, code, scope, home.ledger.clock.now(), only=view.name)
@@ -108,7 +108,8 @@ def materialize_due(home: Home, runners: "RunnerPool", due: Iterable[tuple["Code
     return done
 
 
-def _record_rules(home: Home, code: "Code", scope: Scope) -> None:
+def record_rules_of(home: Home, code: "Code", scope: Scope) -> None:
+    """Record the rules of all views and training sets of `code` that changed, with the run that its commit names (K-7, K-F1)."""
     checkout = code.checkout
     with home.ledger.write() as transaction, within(scope):
         record_rules(transaction, code.description, checkout.commit, lambda: commit_reason(checkout, home.path))

@@ -9,6 +9,7 @@ import msgspec
 
 from bucle.artifacts import ArtifactStore, refer
 from bucle.data import current_versions, ingest, take_snapshot
+from bucle.features import record_rules_of
 from bucle.ledger import Home, Scope, Transaction, because, content_id, current_context, from_us, new_id, to_us, within
 from bucle.pipelines import store
 from bucle.pipelines.declared import PipelineSpec, bind_parameters
@@ -173,5 +174,7 @@ def _snapshot(
     for name in sources:
         if name not in held:
             ingest(home, artifacts, runners, code, scope, name)
+    if not code.checkout.dirty:  # a rule that is still being edited is no rule yet: its commit may say why it changed (K-F1)
+        record_rules_of(home, code, scope)
     snapshot = take_snapshot(home, code, scope, as_of)
     return artifacts.put_json(snapshot), snapshot.ids()
