@@ -109,7 +109,7 @@ def materialize_due(home: Home, runners: "RunnerPool", due: Iterable[tuple["Code
 
 
 def record_rules_of(home: Home, code: "Code", scope: Scope) -> None:
-    """Record the rules of all views and training sets of `code` that changed, with the run that its commit names (K-7, K-F1)."""
+    """Record the rules of all views and training sets that changed, with the run that the commit names (K-7, K-F1)."""
     checkout = code.checkout
     with home.ledger.write() as transaction, within(scope):
         record_rules(transaction, code.description, checkout.commit, lambda: commit_reason(checkout, home.path))
