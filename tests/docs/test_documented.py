@@ -9,6 +9,8 @@ import pytest
 from tests.docs.surface import DOCS, PAGES, ROOMS, ROOT, commands, every_code, every_kind, public_names
 from tests.docs.write_routes import PAGE, written
 
+from bucle.delivery.checks import CHECKS
+from bucle.identity import ROLES
 from bucle.project import load_project_file
 
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
@@ -77,6 +79,16 @@ def test_the_index_names_the_rooms_from_top_to_bottom() -> None:
     rooms = [layer.strip("()").removeprefix("bucle.") for layer in layers]
     rows = re.findall(r"^\| (`[^|]*`) \|", (DOCS / "README.md").read_text("utf-8"), re.MULTILINE)
     assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == rooms
+
+
+def test_every_role_has_its_row() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)`", (DOCS / "identity.md").read_text("utf-8"), re.MULTILINE)
+    assert set(rows) == ROLES.keys()
+
+
+def test_every_check_has_its_row_with_kind_and_tag() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|.*\| (\w+) \| ([\w-]*) ?\|$", (DOCS / "delivery.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == [(check.name, check.kind, check.tag or "") for check in CHECKS]
 
 
 def test_the_changes_name_every_room() -> None:

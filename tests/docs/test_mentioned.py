@@ -73,6 +73,22 @@ def test_routes_exist(page: Path) -> None:
 
 
 @EVERYWHERE
+def test_tables_of_routes_give_the_permission_of_the_route(page: Path) -> None:
+    routes = {(route.method, route.path): route.permission for route in route_table().routes}
+    wrong = []
+    for line in page.read_text("utf-8").splitlines():
+        if found := re.match(r"\| `([A-Z]+) ([^`?]+)[^|]*\|.*\| ([a-z]+\.[a-z]+)\b[^|]*\|$", line):
+            wrong += [line] if routes.get((found[1], found[2]), found[3]) != found[3] else []
+    assert wrong == []
+
+
+@EVERYWHERE
+def test_variables_exist(page: Path) -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    assert [name for name in re.findall(r"\bBUCLE_[A-Z_]+\b", page.read_text("utf-8")) if name not in sources] == []
+
+
+@EVERYWHERE
 def test_codes_kinds_and_permissions_exist(page: Path) -> None:
     known = every_code().keys() | every_kind().keys() | set(PERMISSIONS)
     rooms = "|".join(ROOMS)
