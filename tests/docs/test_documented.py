@@ -9,6 +9,7 @@ import pytest
 from tests.docs.surface import DOCS, PAGES, ROOMS, ROOT, commands, every_code, every_kind, public_names
 from tests.docs.write_routes import PAGE, written
 
+import bucle
 from bucle.delivery.checks import CHECKS
 from bucle.identity import ROLES
 from bucle.project import load_project_file
@@ -35,8 +36,20 @@ def test_every_public_name_is_documented() -> None:
     assert [name for name in public_names() if not re.search(rf"\b(bucle\.)?{name}\b", TEXT)] == []
 
 
-def test_every_command_is_documented() -> None:
+def test_the_page_of_python_has_every_name_and_every_way_of_a_client() -> None:
+    page = (DOCS / "python.md").read_text("utf-8")
+    tables, client = page.split("| of a client |")
+    rows = re.findall(r"^\| (`bucle\.[^|]*) \|", tables, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`bucle\.(\w+)`", row)) == sorted(public_names())
+    assert [name for name in vars(bucle.Client) if not name.startswith("_") and f"`{name}" not in client] == []
+
+
+def test_every_command_is_documented_with_its_options() -> None:
     assert [path for path in commands() if not re.search(rf"{path}\b", TEXT)] == []
+    options = {
+        option for command in commands().values() for each in command.params for option in each.opts if option[:2] == "--"
+    }
+    assert sorted(option for option in options if not re.search(rf"{option}\b", TEXT)) == []
 
 
 def test_the_page_of_routes_is_the_route_table() -> None:
