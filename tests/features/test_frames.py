@@ -177,9 +177,10 @@ def test_no_row_and_no_such_training_set_are_coded(air: Air) -> None:
     with pytest.raises(BucleError) as refused:
         frame(air, end=START - 100 * HOUR)
     assert refused.value.code == "features/no-rows"
-    with pytest.raises(BucleError, match="delays") as unknown:
+    with pytest.raises(BucleError, match="delay") as unknown:
         build_frame(air.artifacts, air.definitions(), air.snapshot(AS_OF), "delay")
     assert unknown.value.code == "features/unknown"
+    assert unknown.value.next_step.startswith("The nearest: delays.")
 
 
 def test_a_split_outside_a_pipeline_says_where_it_works_and_inside_one_is_planned(air: Air) -> None:

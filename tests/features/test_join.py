@@ -200,9 +200,10 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_column_names_the_nearest() -> None:
-    with pytest.raises(BucleError, match="wind_speed"):
+    with pytest.raises(BucleError, match="wind_spede") as refused:
         joined(
             pl.DataFrame({"k": [1], "t": [NOON]}),
             pl.DataFrame({"k": [1], "at": [NOON], "wind_speed": [1]}),
             features=("wind_spede",),
         )
+    assert refused.value.next_step.startswith("The nearest: wind_speed.")

@@ -61,8 +61,8 @@ def root(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 on success, 2 on bad use, 1 on failure."""
-    session = Session()
     words = sys.argv[1:] if arguments is None else arguments
+    session = Session(words=tuple(words))
     try:
         status = _run(words, session)
     except BrokenPipeError:  # the reader of our output had enough
@@ -77,12 +77,14 @@ def _run(words: list[str], session: Session) -> int:
             result: Any = root.main(words, prog_name="bucle", standalone_mode=False, obj=session)
         finally:
             session.close()
+        session.ended(None)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.UsageError as error:
         return _bad_use(error, session.json or "--json" in words)
     except (BucleError, RemoteError) as error:
+        session.ended(error.code)
         return _refused(error, session.json)
     except (KeyboardInterrupt, click.Abort):
         from bucle.cli.errors import Interrupted

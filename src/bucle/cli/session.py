@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from bucle.cli.repeating import Attempt
     from bucle.client import Client
 
 
@@ -24,7 +25,9 @@ class Session:
     home_given: str | None = None
     url: str | None = None
     project: str | None = None
+    words: Sequence[str] = ()
     _client: Client | None = None
+    _began: Attempt | None = None
 
     @property
     def home(self) -> Path:
@@ -40,8 +43,25 @@ class Session:
             from bucle.client import connect
 
             user = os.environ.get("BUCLE_CLIENT", "bucle-cli")
-            self._client = connect(self.url, None, self.project, self.home_given, name=user)
+            self._client = connect(self.url, None, self.project, self.home_given, name=user, keys=self._attempt().keys())
         return self._client
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this call repeats one whose answer never came."""
+        return self._attempt().repeated
+
+    def ended(self, code: str | None) -> None:
+        """Say with which error the command ended, None for none."""
+        if self._began is not None:
+            self._began.ended(code)
+
+    def _attempt(self) -> Attempt:
+        if self._began is None:
+            from bucle.cli.repeating import Attempt
+
+            self._began = Attempt(self.home, self.words)
+        return self._began
 
     def close(self) -> None:
         """Close the client if one was made."""

@@ -28,8 +28,11 @@ _PATIENCE = 15.0
 class Client:
     """Speaks the routes of one home. Use it as a context manager, or close it: without a server it holds the home's lock."""
 
-    def __init__(self, transport: Transport, token: str | None, project: str | None, name: str) -> None:
+    def __init__(
+        self, transport: Transport, token: str | None, project: str | None, name: str, keys: Iterator[str] | None = None
+    ) -> None:
         self._transport = transport
+        self._keys = keys
         self._project = project
         self._headers = {"X-Bucle-Client": name, "Accept-Language": language(), "Accept": "application/json"}
         if token:
@@ -201,7 +204,7 @@ class Client:
             data = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
         if method != "GET":
-            headers["Idempotency-Key"] = key or str(uuid.uuid4())
+            headers["Idempotency-Key"] = key or (next(self._keys) if self._keys else str(uuid.uuid4()))
         answer = self._transport.send(method, _target(path, query), headers, data)
         return value_of(answer, returns, self.url)
 
@@ -212,17 +215,19 @@ def connect(
     project: str | None = None,
     home: str | Path | None = None,
     name: str | None = None,
+    keys: Iterator[str] | None = None,
 ) -> Client:
     """Return a client for the server at `url`, or for the home in a folder: over HTTP when a server holds it, else directly.
 
     What is not given comes from BUCLE_URL, BUCLE_TOKEN, BUCLE_HOME; the home is `.bucle` beside the nearest bucle.toml, else
-    in the user's data folder. `name` is what the client calls itself in records. A process that holds the home only for a
-    moment is waited for. Raises `ledger/home-busy`, `client/unreachable`.
+    in the user's data folder. `name` is what the client calls itself in records; `keys` are the Idempotency-Keys of its
+    writes, random unless given. A process that holds the home only for a moment is waited for. Raises `ledger/home-busy`,
+    `client/unreachable`.
     """
     token = token or os.environ.get("BUCLE_TOKEN") or None
     url = url or (None if home else os.environ.get("BUCLE_URL")) or None
     transport: Transport = HTTPTransport(url) if url else _way_to(Path(home).absolute() if home else default_home())
-    return Client(transport, token, project, name or f"bucle-python/{__version__}")
+    return Client(transport, token, project, name or f"bucle-python/{__version__}", keys)
 
 
 def _way_to(home: Path) -> Transport:

@@ -14,7 +14,7 @@ class UnknownSource(BucleError, code="data/unknown-source", status=404):
     """No source of that name is declared in the project."""
 
     message = "There is no source {name!r}."
-    next = "The project declares: {known}."
+    next = "{hint}"
 
 
 class NoFiles(BucleError, code="data/no-files", status=404):

@@ -19,7 +19,7 @@ from bucle.data.snapshots import source_specs
 from bucle.data.sources import SourceSpec
 from bucle.data.versions import DatasetVersion, latest_version, read_report, version_of
 from bucle.ledger import Home, Scope, within
-from bucle.project import DEV, digest_of, load_project_file, nearest, project_folder
+from bucle.project import DEV, digest_of, load_project_file, project_folder, suggest
 
 if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
@@ -75,7 +75,7 @@ def find_source(code: "Code", name: str) -> SourceSpec:
     """Return a source that the code declares. Raises `data/unknown-source`."""
     known = {spec.name: spec for spec in source_specs(code)}
     if name not in known:
-        raise UnknownSource(name=name, known=nearest(name, known))
+        raise UnknownSource(name=name, hint=suggest(name, known))
     return known[name]
 
 

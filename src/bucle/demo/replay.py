@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bucle.client import Client
+from bucle.demo.stage import once
 from bucle.ledger import format_instant
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def predict(client: Client, hour: Hour) -> int:
     for start in range(0, len(hour.departing), BATCH):
         rows = hour.departing[start : start + BATCH]
         key = f"demo-predict-{format_instant(hour.begins)}-{start}"
-        client.predict("delay", rows, environment="production", key=key)
+        once(partial(client.predict, "delay", rows, environment="production", key=key)
+=======
+        once(client, client.path("services", "delay", "predict"), {"rows": rows}, key, {"environment": "production"})
+>>>>>>> cbed22a (Answer a repeated request once: predictions, clock and commands survive kill -9)
     return len(hour.departing)
 
 
@@ -58,7 +63,8 @@ def send_labels(client: Client, hour: Hour) -> int:
             for row in hour.landed[start : start + BATCH]
         ]
         key = f"demo-labels-{format_instant(hour.begins)}-{start}"
-        client.send_labels("delay", labels, environment="production", key=key)
+<<<<<<< HEAD
+        client.send_labels("delay", labels, environment="production", key=key))
     return len(hour.landed)
 
 

@@ -21,7 +21,7 @@ from bucle.features.rows import SourceFacts, require
 from bucle.features.training import TrainingSet
 from bucle.features.views import RoleView, View
 from bucle.ledger import format_instant, from_us, parse_duration, parse_instant, to_us
-from bucle.project import Definitions, nearest
+from bucle.project import Definitions, suggest
 
 if TYPE_CHECKING:
     from bucle.data import SourceSpec
@@ -241,7 +241,7 @@ def _declared(definitions: Definitions, name: str) -> TrainingSet:
     for each in known:
         if each.name == name:
             return each
-    raise UnknownFeature(what="training set", name=name, near=nearest(name, (each.name for each in known)))
+    raise UnknownFeature(what="training set", name=name, hint=suggest(name, (each.name for each in known)))
 
 
 def _known(rows: pl.DataFrame, column: str, moment: str, at: pl.Series) -> pl.Series:

@@ -6,15 +6,15 @@ from bucle.errors import BucleError
 class UnknownFeature(BucleError, code="features/unknown", status=404):
     """A feature, view or training set was asked for that nobody defines."""
 
-    message = "There is no {what} {name!r}. Did you mean {near}?"
-    next = "`bucle features list` shows them all."
+    message = "There is no {what} {name!r}."
+    next = "{hint} `bucle features list` shows them all."
 
 
 class UnknownColumn(BucleError, code="features/unknown-column"):
     """A definition names a column that its source does not have."""
 
-    message = "{definition} needs the column {column!r}, which {source} does not have. Did you mean {near}?"
-    next = "Correct the name; `bucle data list` shows each source and its columns."
+    message = "{definition} needs the column {column!r}, which {source} does not have."
+    next = "{hint} `bucle data list` shows each source and its columns."
 
 
 class DuplicateFeature(BucleError, code="features/duplicate-name"):

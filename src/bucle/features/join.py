@@ -17,7 +17,7 @@ import polars as pl
 from bucle.features.errors import BadFrame, DuplicateFeature, UnknownColumn
 from bucle.features.instants import Unit, finest_unit, to_integers
 from bucle.features.keys import comparable
-from bucle.project import nearest
+from bucle.project import suggest
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -194,7 +194,7 @@ def _all_moments(views: Sequence[JoinView], tables: Sequence[pl.DataFrame]) -> l
 def _require(available: Sequence[str], columns: Sequence[str], definition: str, source: str) -> None:
     for column in columns:
         if column not in available:
-            raise UnknownColumn(definition=definition, column=column, source=source, near=nearest(column, available))
+            raise UnknownColumn(definition=definition, column=column, source=source, hint=suggest(column, available))
 
 
 def _refuse_duplicates(rows: pl.DataFrame, views: Sequence[JoinView]) -> None:

@@ -14,7 +14,7 @@ from bucle.features.join import as_frame, point_in_time_join
 from bucle.features.rows import contributions, join_view, require, view_rows
 from bucle.features.views import AggregateView, FeatureView, RoleView, View, ViewSpec
 from bucle.features.windows import Questions, window_column
-from bucle.project import nearest
+from bucle.project import suggest
 
 if TYPE_CHECKING:
     from bucle.runtimes import Child
@@ -74,7 +74,7 @@ def source_in(snapshot: Snapshot, name: str, where: str) -> SourceSpec:
     """Return a source of the snapshot. Raises `features/unknown` with the place that asks for it."""
     version = snapshot.versions.get(name)
     if version is None:
-        raise UnknownFeature(what="ingested source", name=name, near=nearest(name, snapshot.versions), where=where)
+        raise UnknownFeature(what="ingested source", name=name, hint=suggest(name, snapshot.versions), where=where)
     return version.spec
 
 

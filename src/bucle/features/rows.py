@@ -13,7 +13,7 @@ from bucle.features.instants import Unit, to_integers
 from bucle.features.join import JoinView
 from bucle.features.views import AggregateSpec, AggregateView, FeatureView, ViewSpec
 from bucle.features.windows import LARGEST, Contributions
-from bucle.project import nearest
+from bucle.project import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,7 @@ def require(available: Sequence[str], columns: Sequence[str], definition: str, w
     for column in columns:
         if column not in available:
             raise UnknownColumn(
-                definition=definition, column=column, source=source, near=nearest(column, available), where=where
+                definition=definition, column=column, source=source, hint=suggest(column, available), where=where
             )
 
 
@@ -167,7 +167,7 @@ def _computed(view: FeatureView, spec: ViewSpec, rows: Rows, available: Sequence
             definition=f"The view {spec.name!r}",
             column=column,
             source=f"the source {spec.source!r}",
-            near=nearest(column, available),
+            hint=suggest(column, available),
             where=view.where,
         )
         raise missing from error

@@ -5,7 +5,7 @@ from bucle.ledger.context import Context, RequestKey, Scope, acting, because, cu
 from bucle.ledger.errors import DiskFull, HomeBusy, UnknownId
 from bucle.ledger.events import KINDS, ClockAdvanced, Event, StoredEvent, Ticked
 from bucle.ledger.home import Home, ServerAddress, find_server
-from bucle.ledger.ids import content_id, new_id
+from bucle.ledger.ids import content_id, named_id, new_id
 from bucle.ledger.instants import format_instant, from_us, parse_duration, parse_instant, to_us
 from bucle.ledger.sqlite import Reader, Row
 from bucle.ledger.store import EventFilter, StoredRequest
@@ -44,6 +44,7 @@ __all__ = [
     "format_instant",
     "from_us",
     "handling",
+    "named_id",
     "new_id",
     "parse_duration",
     "parse_instant",

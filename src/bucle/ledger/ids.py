@@ -25,6 +25,11 @@ def new_id(kind: str) -> str:
     return f"{kind}_{_encode(value)}"
 
 
+def named_id(kind: str, name: str) -> str:
+    """Return the id that belongs to a name: the same each time, of the form of `new_id`, but in no order."""
+    return f"{kind}_{_encode(int.from_bytes(blake3(name.encode()).digest()[:16], 'big'))}"
+
+
 def content_id(data: bytes) -> str:
     """Return the content id of `data`: `blake3:` and 64 hex digits."""
     return "blake3:" + blake3(data).hexdigest()

@@ -40,7 +40,8 @@ def check_call(signature: inspect.Signature, target: str, given: int, named: Ite
     taken = {each.name for each in by_position[:given]}
     for name in named:
         if name in taken or (name not in by_name and inspect.Parameter.VAR_KEYWORD not in kinds):
-            hint = "It is given twice." if name in taken else f"Did you mean {nearest(name, by_name)}?"
+            near = f"Did you mean {nearest(name, by_name)}?" if by_name else "It takes none."
+            hint = "It is given twice." if name in taken else near
             raise UnknownParameter(target=target, name=name, hint=hint, where=where)
     needed = [
         each.name

@@ -15,7 +15,7 @@ from bucle.project.errors import ClockChosen, ImportFailed, NoProjectFile, Unkno
 from bucle.project.file import DEV, Environment, ProjectFile, Rollout, is_project_name, load_project_file
 from bucle.project.git import git_command, git_environment, resolve_commit, run_git
 from bucle.project.loading import describe_exception, load_definitions, user_line
-from bucle.project.nearest import nearest
+from bucle.project.nearest import nearest, suggest
 from bucle.project.registration import (
     EnvironmentPointer,
     RegisteredProject,
@@ -95,6 +95,7 @@ __all__ = [
     "registered_project",
     "resolve_commit",
     "run_git",
+    "suggest",
     "template_names",
     "user_line",
     "working_tree",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import msgspec
 
 from bucle.project.errors import DuplicateDefinition, UnknownDefinition, UnnamedDefinition
-from bucle.project.nearest import nearest
+from bucle.project.nearest import suggest
 
 _HOUSE = str(Path(__file__).parent.parent) + "/"
 D = TypeVar("D", bound="Definition")
@@ -108,7 +108,7 @@ class Definitions:
         wanted = kind if isinstance(kind, str) else kind.kind
         found = self._by_name.get((wanted, name))
         if found is None:
-            raise UnknownDefinition(kind=wanted, name=name, near=nearest(name, (each.name for each in self.of(wanted))))
+            raise UnknownDefinition(kind=wanted, name=name, hint=suggest(name, (each.name for each in self.of(wanted))))
         return found
 
     def _add(self, definition: Definition) -> None:

@@ -9,7 +9,7 @@ from bucle.ledger import content_id
 from bucle.project.definitions import Definitions
 from bucle.project.errors import UnknownDefinition
 from bucle.project.file import load_project_file
-from bucle.project.nearest import nearest
+from bucle.project.nearest import suggest
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class ProjectDescription(msgspec.Struct, frozen=True):
         for record in records:
             if record.name == name:
                 return record
-        raise UnknownDefinition(kind=kind, name=name, near=nearest(name, (record.name for record in records)))
+        raise UnknownDefinition(kind=kind, name=name, hint=suggest(name, (record.name for record in records)))
 
     def specs(self, kind: str, type: type[T]) -> list[T]:
         """Return the specs of one kind, read as `type`."""

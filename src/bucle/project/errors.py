@@ -63,7 +63,7 @@ class UnknownDefinition(BucleError, code="project/unknown-definition", status=40
     """A definition was asked for that the project does not have."""
 
     message = "There is no {kind} {name!r} in the project."
-    next = "The nearest: {near}."
+    next = "{hint}"
 
 
 class DuplicateDefinition(BucleError, code="project/duplicate-definition"):

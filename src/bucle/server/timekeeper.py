@@ -9,6 +9,7 @@ from typing import Literal
 from bucle.ledger import (
     ClockAdvanced,
     EventFilter,
+    StoredEvent,
     Ticked,
     acting,
     because,
@@ -40,7 +41,8 @@ class Timekeeper:
         self._ledger = house.ledger
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._until: datetime | None = None
+        self._left = self._left_behind() if house.acts and house.mode == "server" else None
+        self._until = max(datetime.fromisoformat(self._left.data["until"]), self._ledger.clock.now()) if self._left else None
         self._waiting_for: str | None = None
         self._error: str | None = None
 
@@ -68,16 +70,23 @@ class Timekeeper:
         return self.state()
 
     def start(self) -> None:
-        """Ring the hours of a wall clock; carry a replay clock on where a server that died left it."""
+        """Ring the hours of a wall clock; carry a replay clock on where a server that died left it.
+
+        It is on its way until then, also when it had arrived: what its last hour brought about may be missing.
+        """
         if self._ledger.clock.kind == "wall":
             self._run(self._ring)
             return
+        if self._left is not None and self._until is not None:
+            with self._lock:
+                self._go(self._until, self._left.seq, self._left.actor, self._left.role)
+
+    def _left_behind(self) -> StoredEvent | None:
+        """Return the last journey of a replay clock, which a server that died may not have ended."""
+        if self._ledger.clock.kind == "wall":
+            return None
         asked = self._ledger.events(EventFilter(kinds=("ledger.clock_advanced",), newest_first=True, limit=1))
-        if asked:
-            until = datetime.fromisoformat(asked[0].data["until"])
-            if until > self._ledger.clock.now():
-                with self._lock:
-                    self._go(until, asked[0].seq, asked[0].actor, asked[0].role)
+        return asked[0] if asked else None
 
     def stop(self) -> None:
         """Wait for the thread, which ends at the next safe point once the house is closing."""

@@ -56,8 +56,8 @@ class Batches:
         """Log the answers in pieces, each of which is shipped before the spool could fill, and return them as one."""
         deployment = self._services.current(scope, service)
         whole: Predictions | None = None
-        for start in range(0, len(rows), _CHUNK):
-            part = self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client)
+        for number, start in enumerate(range(0, len(rows), _CHUNK)):
+            part = self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client, number)
             self._services.flush()
             if whole is None:
                 whole = part

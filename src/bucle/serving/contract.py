@@ -113,6 +113,10 @@ class Encoder:
             unseen.append(strange)
         return Encoded(vectors, values, unseen)
 
+    def unseen(self, given: list[Value]) -> tuple[str, ...]:
+        """Return the inputs of a row, in signature order, whose category training never saw."""
+        return self._vector(0, given)[1]
+
     def _vector(self, number: int, given: list[Value]) -> tuple[list[float | None], tuple[str, ...]]:
         vector: list[float | None] = []
         strange: tuple[str, ...] = ()

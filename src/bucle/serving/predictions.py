@@ -18,6 +18,7 @@ from bucle.serving.deployments import Candidate, Deployment, active_deployments,
 from bucle.serving.errors import EmptyRequest, NotANumber, NothingDeployed, TooManyRows
 from bucle.serving.log import LoggedRequest, LoggedRow, PredictionLog, Shipper
 from bucle.serving.pool import ServicePool
+from bucle.serving.repeats import LoggedAnswer, Repeats
 from bucle.serving.traffic import Meter
 
 LARGEST_REQUEST = 1000
@@ -92,6 +93,7 @@ class Services:
         self.pool = ServicePool(start)
         self.log = PredictionLog(ledger, folder, limit=spool_limit, power=power)
         self.meter = Meter()
+        self._repeats = Repeats(ledger, self.flush, inherited=self.log.waiting > 0)
         self._live: dict[str, _Live] = {}
         self._shipper = Shipper(self.flush)
 
@@ -108,7 +110,9 @@ class Services:
 
     def flush(self) -> None:
         """Bring what was predicted and counted until now into the ledger, on nobody's account but its own."""
+        waiting = self._repeats.waiting()
         contextvars.Context().run(self.log.ship)
+        self._repeats.shipped(waiting)
         contextvars.Context().run(self.meter.save, self._ledger, time.time_ns() // 1000)
 
     def settle(self) -> None:
@@ -132,9 +136,13 @@ class Services:
     def predict(self, scope: Scope, service: str, rows: Sequence[Record], *, client: str = "") -> Predictions:
         """Answer rows with the deployed model version and features of this moment of the home's clock; the answers are logged.
 
+        A request that comes again with its Idempotency-Key gets the answer that was logged the first time.
         Raises `serving/nothing-deployed`, `serving/missing-input` and the other errors of requests (docs/errors.md).
         """
         began = time.perf_counter()
+        earlier = self._repeats.logged(self._repeats.request_id())
+        if earlier:
+            return self._again(earlier, rows)
         live = self._current(scope, service)
         try:
             self._check_size(rows)
@@ -151,29 +159,33 @@ class Services:
         self.meter.answered(scope, service, len(rows), unseen, time.perf_counter() - began)
         return answer
 
-    def answer(self, deployment: Deployment, rows: Sequence[AnsweredRow], store: str, client: str) -> Predictions:
-        """Log what a deployment's model answered, features from `store`, and return it. Raises `serving/log-full`."""
-        candidate, contract = deployment.candidate, deployment.candidate.contract
-        logged = [
-            LoggedRow(new_id("pred"), None if row.key is None else str(row.key), row.moment_us, row.inputs, row.output)
-            for row in rows
+    def answer(
+        self, deployment: Deployment, rows: Sequence[AnsweredRow], store: str, client: str, part: int = 0
+    ) -> Predictions:
+        """Log what a deployment's model answered, features from `store`, and return it. Raises `serving/log-full`.
+
+        `part` counts the pieces of a request; one that was logged when the request came before is not logged again.
+        """
+        request = self._repeats.request_id(part)
+        ids = [each.id for each in self._repeats.logged(request)] if store == "offline" else []
+        if not ids:
+            ids = [new_id("pred") for _ in rows]
+            keys = (None if row.key is None else str(row.key) for row in rows)
+            entries = zip(ids, keys, rows, strict=True)
+            logged = [LoggedRow(id, key, row.moment_us, row.inputs, row.output) for id, key, row in entries]
+            self._log(request, deployment, logged, store, client)
+        return _answer(deployment, request, ids, rows)
+
+    def _again(self, earlier: Sequence[LoggedAnswer], rows: Sequence[Record]) -> Predictions:
+        """Return what a request was answered before: by the deployment of that time, whichever answers now."""
+        with self._ledger.read() as reader:
+            live = self._loaded(reader, earlier[0].deployment)
+        key = live.encoder.contract.key
+        answered = [
+            AnsweredRow(row[key] if key else None, 0, each.inputs, each.output, live.encoder.unseen(each.inputs))
+            for each, row in zip(earlier, rows, strict=True)
         ]
-        request = self._log(deployment, logged, store, client)
-        return Predictions(
-            request=request,
-            service=candidate.service,
-            deployment=deployment.id,
-            model=candidate.model,
-            version=candidate.version,
-            model_version=candidate.model_version,
-            kind=contract.kind,
-            label=contract.label,
-            threshold=contract.threshold,
-            predictions=[
-                Prediction(entry.id, row.key, row.output, contract.decision(row.output), row.unseen)
-                for entry, row in zip(logged, rows, strict=True)
-            ],
-        )
+        return _answer(live.deployment, self._repeats.request_id(), [each.id for each in earlier], answered)
 
     def _answered(self, deployment: Deployment, rows: Sequence[Record], encoded: Encoded, at_us: int) -> list[AnsweredRow]:
         key = deployment.candidate.contract.key
@@ -192,8 +204,7 @@ class Services:
             finite.append(output)
         return finite
 
-    def _log(self, deployment: Deployment, rows: list[LoggedRow], store: str, client: str) -> str:
-        request = new_id("req")
+    def _log(self, request: str, deployment: Deployment, rows: list[LoggedRow], store: str, client: str) -> None:
         self.log.append(
             LoggedRequest(
                 request=request,
@@ -210,7 +221,7 @@ class Services:
                 rows=rows,
             )
         )
-        return request
+        self._repeats.note(request)
 
     def _current(self, scope: Scope, service: str) -> _Live:
         with self._ledger.read() as reader:
@@ -245,3 +256,22 @@ class Services:
         values = read_online_rows(self._ledger, scope, contract.views, keys, from_us(at_us))
         found = dict(zip(distinct, cast(list[Record], values), strict=True))
         return [found[entity] for entity in entities]
+
+
+def _answer(deployment: Deployment, request: str, ids: Sequence[str], rows: Sequence[AnsweredRow]) -> Predictions:
+    candidate, contract = deployment.candidate, deployment.candidate.contract
+    return Predictions(
+        request=request,
+        service=candidate.service,
+        deployment=deployment.id,
+        model=candidate.model,
+        version=candidate.version,
+        model_version=candidate.model_version,
+        kind=contract.kind,
+        label=contract.label,
+        threshold=contract.threshold,
+        predictions=[
+            Prediction(id, row.key, row.output, contract.decision(row.output), row.unseen)
+            for id, row in zip(ids, rows, strict=True)
+        ],
+    )

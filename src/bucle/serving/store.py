@@ -51,6 +51,8 @@ ORDER BY as_of_us DESC, id DESC LIMIT 1
 """
 SELECT_MOMENT = "SELECT as_of_us FROM prediction WHERE id = ? AND project = ? AND environment = ? AND service = ?"
 
+SELECT_OF_REQUEST = "SELECT id, deployment, inputs, output FROM prediction WHERE request = ? ORDER BY id"
+
 SELECT_LABEL = "SELECT value, observed_us FROM label WHERE prediction = ?"
 INSERT_LABEL = """
 INSERT INTO label (prediction, project, environment, service, value, observed_us, as_of_us, caller, corrections, event)

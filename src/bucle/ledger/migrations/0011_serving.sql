@@ -45,6 +45,7 @@ CREATE TABLE prediction (
 CREATE INDEX prediction_key ON prediction (project, environment, service, key, as_of_us);
 CREATE INDEX prediction_as_of ON prediction (project, environment, service, as_of_us);
 CREATE INDEX prediction_logged ON prediction (logged);
+CREATE INDEX prediction_request ON prediction (request);
 
 CREATE TABLE prediction_spool (
   segment TEXT PRIMARY KEY,

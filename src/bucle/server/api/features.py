@@ -26,7 +26,7 @@ from bucle.features import (
     record_read,
 )
 from bucle.ledger import Ledger, Scope, StoredEvent, Subscription, from_us, parse_instant, within
-from bucle.project import DEV, list_projects, nearest
+from bucle.project import DEV, list_projects, suggest
 from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
@@ -217,7 +217,7 @@ def _require_views(code: Code, names: list[str]) -> list[str]:
     known = [record.name for record in code.description.of("view")]
     for name in names:
         if name not in known:
-            raise UnknownFeature(what="view", name=name, near=nearest(name, known), where="views")
+            raise UnknownFeature(what="view", name=name, hint=suggest(name, known), where="views")
     return names
 
 
