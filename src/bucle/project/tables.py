@@ -76,6 +76,8 @@ class Table:
             "criterion": _CRITERIA[self.label_kind],
             "estimator": "HistGradientBoosting" + ("Regressor" if self.task == "regression" else "Classifier"),
             "label": self.label.replace('"', "").replace("\\", ""),
+            "label_column": _quoted(self.label),
+            "label_examples": self._label_examples(),
             "label_name": _quoted(self._label_name()),
             "label_expression": self._label_expression(),
             "columns": _listed(list(map(_quoted, self.columns)), 4),
@@ -109,6 +111,11 @@ class Table:
     def _label_name(self) -> str:
         """A label needs a name that no column of the frame has."""
         return self.label if self.label not in self.columns else f"{self.label}_label"
+
+    def _label_examples(self) -> str:
+        """Two values of the label, different ones."""
+        values = self.frame[self.label].drop_nulls().unique(maintain_order=True).head(2).to_list()
+        return f"[{', '.join(_quoted(each) if isinstance(each, str) else repr(each) for each in values)}]"
 
     def _label_expression(self) -> str:
         column = f"pl.col({_quoted(self.label)})"

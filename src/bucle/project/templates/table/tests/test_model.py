@@ -1,4 +1,4 @@
-"""The project's definitions, on data made here."""
+"""The model code, on data made here."""
 
 from types import SimpleNamespace
 
