@@ -48,10 +48,7 @@ def predict(client: Client, hour: Hour) -> int:
     for start in range(0, len(hour.departing), BATCH):
         rows = hour.departing[start : start + BATCH]
         key = f"demo-predict-{format_instant(hour.begins)}-{start}"
-        once(partial(client.predict, "delay", rows, environment="production", key=key)
-=======
-        once(client, client.path("services", "delay", "predict"), {"rows": rows}, key, {"environment": "production"})
->>>>>>> cbed22a (Answer a repeated request once: predictions, clock and commands survive kill -9)
+        once(partial(client.predict, "delay", rows, environment="production", key=key))
     return len(hour.departing)
 
 
@@ -63,8 +60,7 @@ def send_labels(client: Client, hour: Hour) -> int:
             for row in hour.landed[start : start + BATCH]
         ]
         key = f"demo-labels-{format_instant(hour.begins)}-{start}"
-<<<<<<< HEAD
-        client.send_labels("delay", labels, environment="production", key=key))
+        once(partial(client.send_labels, "delay", labels, environment="production", key=key))
     return len(hour.landed)
 
 
