@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,16 +44,16 @@ class Server:
 def up(home: Path, *words: object) -> Iterator[Server]:
     """Run `bucle up` on a free port until the block ends."""
     command = [sys.executable, "-m", "bucle", "up", "--json", "--port", "0", "--home", str(home), *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        document: dict[str, Any] = json.loads(line)
-        yield Server(process, document["url"])
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=60)
-        process.stdout.close()
-        process.stderr.close()
+    with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads would stop the server when it is full
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment())
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line, said.seek(0) or said.read()
+            document: dict[str, Any] = json.loads(line)
+            yield Server(process, document["url"])
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(timeout=60)
+            process.stdout.close()

@@ -13,9 +13,12 @@ from tests.pipelines.conftest import TOML, Place
 from bucle.ledger import EventFilter
 
 PROJECT = """import bucle, time
+from pathlib import Path
+
 @bucle.step(cache=False)
 def tick(n: int) -> int:
-    time.sleep(0.05)
+    while n >= 10 and not Path(FOLDER, "open").exists():
+        time.sleep(0.01)
     return n
 
 @bucle.step
@@ -52,7 +55,8 @@ def test_a_run_survives_the_death_of_the_process_that_holds_the_home(make_place,
     root = tmp_path / "project"
     root.mkdir()
     (root / "bucle.toml").write_text(TOML)
-    (root / "demo.py").write_text(PROJECT)
+    gate = tmp_path / "open"
+    (root / "demo.py").write_text(PROJECT.replace("FOLDER", repr(str(gate.parent))))
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "home"), str(root), engine]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "src"})
     assert holder.stdout is not None
@@ -60,7 +64,7 @@ def test_a_run_survives_the_death_of_the_process_that_holds_the_home(make_place,
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    time.sleep(0.1)
+    gate.touch()
     place: Place = make_place()
     before = place.home.ledger.events(EventFilter(kinds=("pipelines.step_finished",)))
     assert 5 <= len(before) < 20

@@ -291,12 +291,14 @@ def test_a_step_that_kills_its_process_every_time_fails_in_the_end(place: Place)
     assert run.failure.code == "runtimes/runner-died"
 
 
-SLOW = """
+GATED = """
     import time
+    from pathlib import Path
 
     @bucle.step(cache=False)
     def tick(n: int) -> int:
-        time.sleep(0.05)
+        while n >= 5 and not Path(FOLDER, "open").exists():
+            time.sleep(0.01)
         return n
 
     @bucle.step
@@ -309,12 +311,20 @@ SLOW = """
 """
 
 
-def test_a_driver_that_is_killed_is_replaced_and_no_committed_step_runs_again(place: Place, engine: str) -> None:
-    place.write(SLOW)
+@pytest.fixture
+def gate(place: Place) -> Path:
+    """Write a pipeline whose sixth tick, and each one after it, waits until somebody makes this file."""
+    gate = place.root.parent / "open"
+    place.write(GATED.replace("FOLDER", repr(str(gate.parent))))
+    return gate
+
+
+def test_a_driver_that_is_killed_is_replaced_and_no_committed_step_runs_again(place: Place, gate: Path, engine: str) -> None:
     with acting("ana", "data_scientist"):
         run_id = place.runs.start(place.code(), DEV, "main", engine=engine)
     assert run_id is not None
     killed = _kill_driver_after(place, run_id, commits=3)
+    gate.touch()
     run = place.runs.wait(run_id, 60)
     assert killed
     assert (run.state, run.epoch) == ("done", 2), run.failure
@@ -335,9 +345,8 @@ def _kill_driver_after(place: Place, run_id: str, commits: int) -> bool:
     return False
 
 
-def test_a_cancelled_run_stops_and_can_be_taken_up_again(place: Place, engine: str) -> None:
-    place.write(SLOW)
-    run_id = place.runs.start(place.code(), DEV, "main", {"count": 40}, engine=engine)
+def test_a_cancelled_run_stops_and_can_be_taken_up_again(place: Place, gate: Path, engine: str) -> None:
+    run_id = place.runs.start(place.code(), DEV, "main", engine=engine)
     assert run_id is not None
     _await_events(place, "pipelines.step_finished", 1)
     place.runs.cancel(run_id)
@@ -346,6 +355,7 @@ def test_a_cancelled_run_stops_and_can_be_taken_up_again(place: Place, engine: s
     assert run.failure.code == "pipelines/run-cancelled"
     states = {step.state for step in place.steps(run).values()}
     assert "running" not in states and "waiting" not in states
+    gate.touch()
     place.runs.resume(run_id)
     assert place.runs.wait(run_id, 60).state == "done"
 
@@ -392,9 +402,8 @@ def test_steps_that_do_not_wait_for_each_other_run_at_the_same_time(place: Place
     assert place.value(steps["meet#1"].output) != place.value(steps["meet#2"].output)
 
 
-def test_a_late_result_of_an_attempt_that_was_given_up_is_thrown_away(place: Place) -> None:
+def test_a_late_result_of_an_attempt_that_was_given_up_is_thrown_away(place: Place, gate: Path) -> None:
     """Fencing: two workers answer for one step; the answer of the attempt that is not current changes nothing."""
-    place.write(SLOW)
     run_id = place.runs.start(place.code(), DEV, "main", {"count": 3}, engine="processes")
     assert run_id is not None
     started = _await_events(place, "pipelines.step_started", 1)

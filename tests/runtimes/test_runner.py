@@ -139,6 +139,7 @@ def test_a_timeout_ends_the_child_and_what_it_started(runner: Runner) -> None:
         grandchildren.append(int(question))
         return b""
 
+    runner.call("runner_entries:echo", Text(), Text)
     with pytest.raises(RunnerTimeout, match=r"took longer than 1\.5 s"):
         runner.call("runner_entries:sleep", Text(), Text, timeout=1.5, answer=answer)
     assert not runner.usable
