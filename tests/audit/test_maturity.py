@@ -1,23 +1,16 @@
 """Levels come from dated evidence and decay with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bucle.audit import CriterionRow, Evidence, audit_maturity
-from bucle.ledger import Event, Home, Scope, within
+from bucle.features.events import FeaturesMaterialized
+from bucle.ledger import Home, Scope, within
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Materialized(Event, kind="features.materialized", version=1):
-    """Stands for features' own."""
-
-    rows: int = 1
 
 
 @pytest.fixture
@@ -39,7 +32,8 @@ def test_without_evidence_the_level_is_zero(home: Home) -> None:
 
 def test_evidence_counts_until_it_is_too_old(home: Home) -> None:
     with within(Scope("p", "production")), home.ledger.write() as transaction:
-        seq = transaction.emit(Materialized(), "weather_now")
+        done = FeaturesMaterialized("weather_now", "d", "weather", "ds_1", None, START, 1, 1, "sqlite")
+        seq = transaction.emit(done, "weather_now")
     assert criterion(home, "G1-fs").met
     home.ledger.move_clock(START + timedelta(days=31))
     aged = criterion(home, "G1-fs")

@@ -1,37 +1,23 @@
 """The audit finds what the ledger proves, names what is missing, and is not fooled by the project or by order."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bucle.audit import Evidence, audit_workflow
 from bucle.ledger import Event, Home, Scope, because, within
+from bucle.monitoring.events import AlertFired
+from bucle.project.events import CharterRecorded
+from bucle.work.events import WorkOpened
 
 
-@dataclass(frozen=True, slots=True)
-class Alert(Event, kind="monitoring.alert_fired", version=1):
-    """Stands for monitoring's own."""
+def charter(problem: str, owner: str, success: tuple[str, ...]) -> CharterRecorded:
+    return CharterRecorded(problem, "classification", success, owner, (), "blake3:" + "0" * 64)
 
 
-@dataclass(frozen=True, slots=True)
-class Charter(Event, kind="project.charter_recorded", version=1):
-    """Stands for project's own."""
-
-    problem: str
-    owner: str
-    success: tuple[str, ...]
-    task: str = "classification"
-    data: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Item(Event, kind="work.opened", version=1):
-    """Stands for work's own."""
-
-    item_kind: str = "experiment"
-    feature: str | None = None
+def item_opened(kind: str = "experiment", feature: str | None = None) -> WorkOpened:
+    return WorkOpened(kind, "Look at it", "major", 2, feature, None, None)
 
 
 @pytest.fixture
@@ -57,24 +43,24 @@ def test_an_empty_ledger_proves_nothing_and_says_why(home: Home) -> None:
 
 
 def test_a_charter_proves_only_what_it_states(home: Home) -> None:
-    seq = emit(home, Charter("late flights", "desk", ("roc_auc >= 0.65",)))
+    seq = emit(home, charter("late flights", "desk", ("roc_auc >= 0.65",)))
     assert (finding(home, "K-1"), finding(home, "K-3"), finding(home, "K-4")) == (seq, seq, None)
 
 
 def test_evidence_of_another_project_does_not_count(home: Home) -> None:
-    emit(home, Charter("late flights", "desk", ("roc_auc >= 0.65",)), project="other")
+    emit(home, charter("late flights", "desk", ("roc_auc >= 0.65",)), project="other")
     assert finding(home, "K-1") is None
 
 
 def test_a_work_item_counts_only_when_an_alert_caused_it_at_any_distance(home: Home) -> None:
-    emit(home, Item())
+    emit(home, item_opened())
     assert finding(home, "K-F2") is None
-    alert = emit(home, Alert())
+    alert = emit(home, AlertFired("alert_1", "drift", "delay", "dep_1", "delay", None, "It is worse.", {}))
     with because(alert):
-        between = emit(home, Charter("a", "b", ("c",)))
+        between = emit(home, charter("a", "b", ("c",)))
     with because(between):
-        item = emit(home, Item())
+        item = emit(home, item_opened())
     assert (finding(home, "K-F2"), finding(home, "K-F3")) == (item, None)
     with because(alert):
-        named = emit(home, Item("feature", "wind_speed"))
+        named = emit(home, item_opened("feature", "wind_speed"))
     assert (finding(home, "K-F2"), finding(home, "K-F3")) == (item, named)

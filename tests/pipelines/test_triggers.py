@@ -1,13 +1,14 @@
 """The five triggers: on demand, schedule, new data, degradation, drift; each run's cause is the event behind it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.pipelines.conftest import Place
 
+from bucle.data.events import Arrived
 from bucle.ledger import Dispatcher, Event, EventFilter, Scope, StoredEvent, Ticked, within
+from bucle.monitoring.events import AlertFired
 from bucle.pipelines import Triggers, on_degradation, on_new_data, on_schedule
 from bucle.pipelines.errors import BadTrigger
 from bucle.pipelines.triggers import fires
@@ -16,20 +17,8 @@ PRODUCTION = Scope("demo", "production")
 NIGHT = datetime(2013, 5, 1, 3, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived(Event, kind="data.arrived", version=1):
-    source: str
-    dataset: str
-    rows: int
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AlertFired(Event, kind="monitoring.alert_fired", version=1):
-    alert: str
-    alert_kind: str
-    service: str
-    model: str
+def alert_of(id: str, kind: str, model: str) -> AlertFired:
+    return AlertFired(id, kind, "shop", "dep_1", model, None, "It is worse.", {})
 
 
 @pytest.fixture
@@ -111,9 +100,9 @@ def test_an_alert_about_the_model_starts_the_pipeline_that_makes_it(
     place: Place, fired: Callable[..., list[StoredEvent]], kind: str, pipeline: str
 ) -> None:
     """K-F4, K-28."""
-    assert fired(AlertFired("alert_1", kind, "shop", "another")) == []
-    assert fired(AlertFired("alert_2", "staleness", "shop", "buyer")) == []
-    started = fired(AlertFired("alert_3", kind, "shop", "buyer"))
+    assert fired(alert_of("alert_1", kind, "another")) == []
+    assert fired(alert_of("alert_2", "staleness", "buyer")) == []
+    started = fired(alert_of("alert_3", kind, "buyer"))
     assert _kinds(started) == [(pipeline, kind)]
     alert = place.home.ledger.events(EventFilter(kinds=("monitoring.alert_fired",), newest_first=True, limit=1))[0]
     assert started[0].caused_by == (alert.seq,)
@@ -124,8 +113,8 @@ def test_an_alert_about_the_model_starts_the_pipeline_that_makes_it(
 def test_a_trigger_that_fires_while_its_pipeline_runs_joins_the_run(
     place: Place, fired: Callable[..., list[StoredEvent]]
 ) -> None:
-    first = fired(AlertFired("alert_1", "degradation", "shop", "buyer"), wait=False)
-    assert len(fired(AlertFired("alert_2", "degradation", "shop", "buyer"))) == 1
+    first = fired(alert_of("alert_1", "degradation", "buyer"), wait=False)
+    assert len(fired(alert_of("alert_2", "degradation", "buyer"))) == 1
     joined = place.home.ledger.events(EventFilter(kinds=("pipelines.trigger_coalesced",)))
     assert [event.data["run"] for event in joined] == [first[0].subject]
 

@@ -1,23 +1,13 @@
 """Alerts open work: an experiment (K-F2), or work on the feature that the alert names (K-F3)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bucle.ledger import Dispatcher, Event, EventFilter, Home, Scope, within
+from bucle.ledger import Dispatcher, EventFilter, Home, Scope, within
+from bucle.monitoring.events import AlertFired
 from bucle.work import Link, close_item, list_items, work_from_alerts
-
-
-@dataclass(frozen=True, slots=True)
-class Fired(Event, kind="monitoring.alert_fired", version=1):
-    """An alert as monitoring emits it, as far as this room reads it."""
-
-    alert: str
-    alert_kind: str
-    service: str
-    feature: str | None = None
 
 
 @pytest.fixture
@@ -29,7 +19,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 def fire(home: Home, alert: str, kind: str = "degradation", feature: str | None = None) -> int:
     with within(Scope("flights", "production")), home.ledger.write() as transaction:
-        seq = transaction.emit(Fired(alert, kind, "delay", feature), alert)
+        fired = AlertFired(alert, kind, "delay", "dep_1", "delay", feature, "It is worse.", {})
+        seq = transaction.emit(fired, alert)
     Dispatcher(home.ledger, [work_from_alerts(home.ledger)]).drain()
     return seq
 
