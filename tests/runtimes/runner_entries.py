@@ -58,7 +58,7 @@ def lazily(payload: Text, child: Any) -> Text:
 
 
 def refuse(payload: Text, child: Any) -> Text:
-    raise UnknownDefinition(kind="step", name="fti", near="fit", where="small/__init__.py:3")
+    raise UnknownDefinition(kind="step", name="fti", hint="Did you mean 'fit'?", where="small/__init__.py:3")
 
 
 def sleep(payload: Text, child: Any) -> Text:

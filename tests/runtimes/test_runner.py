@@ -108,7 +108,7 @@ def test_a_failure_in_a_lazy_expression_counts_as_that_of_its_declaration(runner
 def test_a_coded_error_comes_back_as_itself(runner: Runner) -> None:
     with pytest.raises(UnknownDefinition) as caught:
         runner.call("runner_entries:refuse", Text(), Text)
-    assert (caught.value.where, caught.value.next_step) == ("small/__init__.py:3", "The nearest: fit.")
+    assert (caught.value.where, caught.value.next_step) == ("small/__init__.py:3", "Did you mean 'fit'?")
 
 
 def test_a_coded_error_that_this_process_does_not_know_keeps_its_code(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
