@@ -9,7 +9,7 @@ from bucle.data import has_versions
 from bucle.delivery import open_repository
 from bucle.errors import BucleError
 from bucle.ledger import Home, Scope
-from bucle.project import DEV, current_release, dev_checkout, export_commit, list_environments, list_projects
+from bucle.project import DEV, current_release, dev_checkout, export_commit, list_environments, list_projects, load_project_file
 from bucle.server.errors import NothingRuns
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class Codes:
     def of(self, scope: Scope) -> "Code":
         """Return the code that an environment runs now.
 
-        Raises `server/nothing-runs`, `project/no-working-tree`, and what exporting or loading it raises.
+        Raises `server/nothing-runs`, `project/unknown-environment`, `project/no-working-tree`, and what exporting or
+        loading it raises.
         """
         from bucle.runtimes import load_code
 
@@ -41,8 +42,17 @@ class Codes:
         with self._home.ledger.read() as reader:
             pointer = current_release(reader, scope)
         if pointer is None:
+            self._require_declared(scope)
             raise NothingRuns(project=scope.project, environment=scope.environment)
         return self.at(scope.project, pointer.commit)
+
+    def _require_declared(self, scope: Scope) -> None:
+        """Tell a misspelt environment from one without a release, where a working tree says which there are."""
+        try:
+            file = load_project_file(dev_checkout(self._home, scope.project).root)
+        except BucleError:
+            return
+        file.environment(scope.environment)
 
     def at(self, project: str, commit: str) -> "Code":
         """Return the code of a commit of a hosted repository. Raises what exporting or loading it raises."""
