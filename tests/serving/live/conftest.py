@@ -140,11 +140,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def _frame(root: Path, store: ArtifactStore, snapshot: Any) -> TrainingFrame:
+    _forget_air()
     try:
         return build_frame(store, load_definitions(root, load_project_file(root)), snapshot, "delays")
     finally:
         sys.path[:] = [entry for entry in sys.path if entry != str(root)]
-        sys.modules.pop("air", None)
+        _forget_air()
+
+
+def _forget_air() -> None:
+    """Tests of other rooms have projects of this name too, and a worker may have run some of them before."""
+    for name in [name for name in sys.modules if name == "air" or name.startswith("air.")]:
+        del sys.modules[name]
 
 
 def _register(home: Home, store: ArtifactStore, frame: TrainingFrame, seed: int) -> str:
