@@ -178,3 +178,13 @@ def test_metrics_speak_of_serving_events_and_the_process(served, make_row) -> No
     for line in text.splitlines():
         assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2
         assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_a_request_that_comes_again_with_its_key_is_answered_from_the_log_and_logged_once(served: Any, make_row: Any) -> None:
+    path, rows = served.client.path("services", "delay", "predict"), [make_row(n, flight_id=f"again{n}") for n in range(3)]
+    first = served.client.post(path, {"rows": rows}, key="once")
+    assert served.client.post(path, {"rows": rows}, key="once") == first
+    other = served.client.post(path, {"rows": rows}, key="another")
+    assert other["request"] != first["request"]
+    logged = served.client.get(served.client.path("services", "delay", "predictions"), {"limit": 1000})
+    assert [each["key"] for each in logged].count("again0") == 2
