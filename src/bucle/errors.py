@@ -9,6 +9,13 @@ CODES: dict[str, type["BucleError"]] = {}
 _CODE = re.compile(r"[a-z]+/[a-z]+(-[a-z0-9]+)*")
 
 
+class _Fields(dict[str, object]):
+    """The fields of an error; one that was forgotten is shown by its name, so that the error itself is never lost."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
 class BucleError(Exception):
     """Something that a user can cause, with a stable `code`, what happened, where, and what to do `next`.
 
@@ -40,12 +47,12 @@ class BucleError(Exception):
     @property
     def text(self) -> str:
         """What happened, in English; `bucle.messages.translate_error` gives other languages."""
-        return self.message.format(**self.fields)
+        return self.message.format_map(_Fields(self.fields))
 
     @property
     def next_step(self) -> str:
         """What to do next, in English."""
-        return self.next.format(**self.fields)
+        return self.next.format_map(_Fields(self.fields))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.where, self.fields))
