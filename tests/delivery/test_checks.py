@@ -290,6 +290,16 @@ def test_data_catches_a_leak_by_file_and_line(home: Home, runners: RunnerPool, t
     assert any((finding.where or "").startswith("leaky.py:") and "bill" in finding.message for finding in verdict.findings)
 
 
+def test_data_catches_a_leak_of_a_training_set_over_data_that_was_accepted_before(
+    home: Home, runners: RunnerPool, tmp_path: Path
+) -> None:
+    assert check_data(bench_of(home, runners, tmp_path / "first", "later", DATA_ONLY)).outcome == "passed"
+    code = DATA_ONLY.replace('columns=["size", "place"]', 'columns=["size", "place", "paid"]')
+    verdict = check_data(bench_of(home, runners, tmp_path / "second", "later", code))
+    assert verdict.outcome == "failed"
+    assert any((finding.where or "").startswith("later.py:") and "'paid'" in finding.message for finding in verdict.findings)
+
+
 def test_data_says_when_a_source_is_not_there(home: Home, runners: RunnerPool, tmp_path: Path) -> None:
     bench = bench_of(home, runners, tmp_path, "absent", DATA_ONLY.replace("visits.csv", "nowhere.csv"))
     verdict = check_data(bench)

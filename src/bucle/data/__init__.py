@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bucle.data.events import LabelCount
     from bucle.data.frames import mask_moments, read_snapshot, visible_rows
     from bucle.data.inference import infer_schema
-    from bucle.data.ingestion import ingest, ingest_all, validate
+    from bucle.data.ingestion import examine, ingest, ingest_all, validate
     from bucle.data.instants import INSTANT, to_instants
     from bucle.data.labels import labels_present
     from bucle.data.leaks import declared_leaks, provenance_leaks, telling_leaks
@@ -87,6 +87,7 @@ _FACE = {
     "has_versions": "versions",
     "infer_reviewed": "reviews",
     "infer_schema": "inference",
+    "examine": "ingestion",
     "ingest": "ingestion",
     "ingest_all": "ingestion",
     "ingest_due": "arrivals",
@@ -158,6 +159,7 @@ __all__ = [
     "declared_leaks",
     "diff_versions",
     "empty_like",
+    "examine",
     "get_version",
     "has_versions",
     "infer_reviewed",

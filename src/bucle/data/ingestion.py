@@ -71,6 +71,13 @@ def validate(
         return _validate_again(home, runners, code, scope, spec, raw, version)
 
 
+def examine(home: Home, runners: "RunnerPool", code: "Code", scope: Scope, version: DatasetVersion) -> ValidationReport:
+    """Judge a version that is there by the schema and the training sets of `code`, and record nothing of it."""
+    spec = find_source(code, version.source)
+    raw = locate(home, code, scope, spec)
+    return _call(home, runners, code, spec, raw, load_schema(code.checkout.root, spec.name), version.manifest).validation
+
+
 def find_source(code: "Code", name: str) -> SourceSpec:
     """Return a source that the code declares. Raises `data/unknown-source`."""
     known = {spec.name: spec for spec in source_specs(code)}

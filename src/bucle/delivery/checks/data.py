@@ -1,6 +1,16 @@
 """The check `data`: the sources of test are there, are what their schemas say, and nothing leaks from the future."""
 
-from bucle.data import DataRefused, DatasetVersion, ValidationReport, ingest, read_report, source_specs, validate
+from bucle.data import (
+    DataRefused,
+    DatasetVersion,
+    ValidationReport,
+    current_versions,
+    examine,
+    ingest,
+    read_report,
+    source_specs,
+    validate,
+)
 from bucle.delivery.checks.check import Bench
 from bucle.delivery.results import Finding, Verdict, failed, passed, skipped
 from bucle.errors import BucleError, RemoteError
@@ -33,11 +43,15 @@ def check_data(bench: Bench) -> Verdict:
 
 
 def _report(bench: Bench, name: str) -> ValidationReport:
-    """What is ingested already is not looked at again; what validation stopped is, so that its findings can be shown."""
+    """What is there already is judged anew: other training sets of this commit may leak what others did not."""
     where = (bench.home, bench.artifacts, bench.runners, bench.code, bench.scope, name)
+    with bench.home.ledger.read() as reader:
+        held = current_versions(reader, bench.scope).get(name)
     try:
         version: DatasetVersion = ingest(*where)
     except DataRefused:
         return validate(*where)
     bench.versions[name] = version.id
+    if held is not None and held.id == version.id:
+        return examine(bench.home, bench.runners, bench.code, bench.scope, version)
     return read_report(bench.artifacts, version)
