@@ -42,7 +42,8 @@ def check_pipeline(bench: Bench) -> Verdict:
 
 def _run(bench: Bench, spec: PipelineSpec, rehearsed: Rehearsed | None) -> PipelineRun:
     """Run in test, as a check: everything happens but the registration of a model version."""
-    as_of = small_moment(bench, rehearsed) if rehearsed else None
+    moment = small_moment(bench, rehearsed) if rehearsed else None
+    as_of = moment or from_us(snapshot_of(bench).as_of_us)  # both runs see the same data, also where the wall clock goes on
     id = bench.runs.start(bench.code, bench.scope, spec.name, engine="inline", as_of=as_of, firing=Firing(CHECK))
     if id is None:
         raise RuntimeError("a check has no event that could have fired before")
