@@ -75,7 +75,7 @@ def test_every_key_of_the_project_file_stands_in_a_file_that_loads(tmp_path: Pat
         for constant in ast.walk(argument)
         if isinstance(constant, ast.Constant)
     }
-    assert {"name", "success", "deploy", "strategy", "sources"} <= read
+    assert {"name", "success", "deploy", "settings", "sources"} <= read
     assert read - _keys(tomllib.loads(example[1])) == set()
 
 

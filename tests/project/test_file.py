@@ -40,7 +40,6 @@ sources = { flights = "test-data/*.parquet" }
 
 [environments.production]
 deploy = "approved"
-rollout = { strategy = "shadow, canary", steps = [10, 50, 100] }
 settings = { threshold = 0.5, name = "x", on = true }
 
 [environments.dev]
@@ -61,8 +60,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert file.charter.architecture == "docs/decisions/0001-architecture.md"
     assert list(file.environments) == ["test", "production"]
     production = file.environment("production")
-    assert (production.deploy, production.rollout.strategy) == ("approved", ("shadow", "canary"))
-    assert production.rollout.steps == (10, 50, 100)
+    assert production.deploy == "approved"
     assert production.settings == {"threshold": 0.5, "name": "x", "on": True}
     assert file.environment("test").sources == {"flights": "test-data/*.parquet"}
     assert file.environment("dev").settings == {"threshold": 0.1}
@@ -80,14 +78,11 @@ def test_only_a_name_is_needed(tmp_path: Path) -> None:
         ('owner = "operations"', 'ownr = "operations"', UnknownKey, 9, "owner"),
         ("[charter]", "[chartr]", UnknownKey, 5, "charter"),
         ('deploy = "automatic"', 'deply = "automatic"', UnknownKey, 14, "deploy"),
-        ("strategy =", "stratgy =", UnknownKey, 19, "strategy"),
         ('name = "flights"', "name = 7", WrongType, 2, "whole number"),
         ('success = ["roc', 'success = [1, "roc', WrongType, 8, "list with a whole number"),
         ('data = ["flights: departures"]', 'data = "flights"', WrongType, 10, "a list of texts"),
-        ("steps = [10, 50, 100]", "steps = [true]", WrongType, 19, "percentages"),
-        ("threshold = 0.5", "threshold = [1]", WrongType, 20, "settings.threshold"),
-        ("steps = [10, 50, 100]", "steps = [50, 10, 100]", BadValue, 19, "rising"),
-        ("shadow, canary", "shadow, cannary", BadValue, 19, "cannary"),
+        ("threshold = 0.5", "threshold = [1]", WrongType, 19, "settings.threshold"),
+        ('deploy = "approved"', 'deploy = "approved"\nrollout = { strategy = "shadow" }', UnknownKey, 19, "rollout"),
         ('deploy = "approved"', 'deploy = "aproved"', BadValue, 18, "approved"),
         ('task = "classification"', 'task = "clustering"', BadValue, 7, "regression"),
         ('architecture = "docs', 'architecture = "../docs', BadValue, 11, "inside the project"),
@@ -96,7 +91,7 @@ def test_only_a_name_is_needed(tmp_path: Path) -> None:
         ('name = "flights"', 'name = "../flights"', BadName, 2, "../flights"),
         ('name = "flights"', "", MissingKey, 1, "project.name"),
         ("[environments.test]", '[environments."Test 1"]', BadName, 13, "Test 1"),
-        ("[environments.dev]\nsettings", '[environments.dev]\ndeploy = "automatic"\nsettings', UnknownKey, 23, "deploy"),
+        ("[environments.dev]\nsettings", '[environments.dev]\ndeploy = "automatic"\nsettings', UnknownKey, 22, "deploy"),
         ('owner = "operations"', "owner = operations", BadToml, 9, "Invalid value"),
     ],
 )

@@ -12,7 +12,7 @@ from bucle.project.closure import Closure, code_closure
 from bucle.project.definitions import Definition, Definitions, declared_here
 from bucle.project.description import DefinitionRecord, DescribeRequest, ProjectDescription, describe, describe_in_child
 from bucle.project.errors import ClockChosen, ImportFailed, NoProjectFile, UnknownDefinition
-from bucle.project.file import DEV, Environment, ProjectFile, Rollout, is_project_name, load_project_file
+from bucle.project.file import DEV, Environment, ProjectFile, is_project_name, load_project_file
 from bucle.project.git import git_command, git_environment, resolve_commit, run_git
 from bucle.project.loading import describe_exception, load_definitions, user_line
 from bucle.project.nearest import nearest, suggest
@@ -63,7 +63,6 @@ __all__ = [
     "ProjectDescription",
     "ProjectFile",
     "RegisteredProject",
-    "Rollout",
     "TableRequest",
     "Task",
     "UnknownDefinition",

@@ -22,24 +22,14 @@ from bucle.project.nearest import nearest
 from bucle.project.toml_lines import line_of
 
 Deploy = Literal["automatic", "reviewed", "approved"]
-Strategy = Literal["direct", "shadow", "canary"]
 Setting = str | int | float | bool
 
 FILE_NAME = "bucle.toml"
 DEV = "dev"
 _DEPLOYS: tuple[Deploy, ...] = ("automatic", "reviewed", "approved")
-_STRATEGIES: tuple[Strategy, ...] = ("direct", "shadow", "canary")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """How a release takes over an environment's traffic: strategies in order, and the percentages of a canary."""
-
-    strategy: tuple[Strategy, ...] = ("direct",)
-    steps: tuple[int, ...] = (100,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,6 @@ class Environment:
 
     name: str
     deploy: Deploy = "automatic"
-    rollout: Rollout = Rollout()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -199,23 +188,12 @@ def _inside(table: _Table, key: str) -> str | None:
 def _environment(name: str, table: _Table) -> Environment:
     if not is_project_name(name):
         raise BadName(name=name, where=table.where())
-    table.only(*(("settings", "sources") if name == DEV else ("deploy", "rollout", "settings", "sources")))
+    table.only(*(("settings", "sources") if name == DEV else ("deploy", "settings", "sources")))
     settings, sources = table.table("settings"), table.table("sources")
     wanted = "a text, a number, true or false"
     return Environment(
         name=name,
         deploy=table.choice("deploy", table.text("deploy", "automatic"), _DEPLOYS),
-        rollout=_rollout(table.table("rollout")),
         settings={key: settings.get(key, (str, int, float, bool), wanted=wanted) for key in settings.values},
         sources={key: sources.text(key) for key in sources.values},
     )
-
-
-def _rollout(table: _Table) -> Rollout:
-    table.only("strategy", "steps")
-    strategies = [part.strip() for part in table.text("strategy", "direct").split(",")]
-    steps = table.items("steps", int, "a list of percentages") or [100]
-    if any(not 1 <= step <= 100 for step in steps) or steps != sorted(steps) or steps[-1] != 100:
-        allowed = "rising percentages that end with 100"
-        raise BadValue(key=table.name("steps"), value=steps, allowed=allowed, where=table.where("steps"))
-    return Rollout(tuple(table.choice("strategy", each, _STRATEGIES) for each in strategies), tuple(steps))
