@@ -17,6 +17,7 @@ from bucle.delivery.checks.integration import check_pipeline
 from bucle.delivery.checks.safety import unsafe
 from bucle.delivery.checks.syntax import check_lint, lint_file
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
+from bucle.delivery.checks.unit_tests import check_feature_tests
 from bucle.delivery.errors import NoModel
 from bucle.ledger import Home, Scope
 from bucle.pipelines import Runs
@@ -298,6 +299,16 @@ def test_data_catches_a_leak_of_a_training_set_over_data_that_was_accepted_befor
     verdict = check_data(bench_of(home, runners, tmp_path / "second", "later", code))
     assert verdict.outcome == "failed"
     assert any((finding.where or "").startswith("later.py:") and "'paid'" in finding.message for finding in verdict.findings)
+
+
+def test_the_projects_tests_run_by_its_own_settings_not_by_those_of_a_folder_around(
+    home: Home, runners: RunnerPool, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nfilterwarnings = ["error"]\nunheard_of = 1\n')
+    bench = bench_of(home, runners, tmp_path / "inner", "within", DATA_ONLY)
+    (tmp_path / "inner" / "tests").mkdir(exist_ok=True)
+    (tmp_path / "inner" / "tests" / "test_features.py").write_text("def test_it() -> None:\n    assert True\n")
+    assert check_feature_tests(bench).outcome == "passed"
 
 
 def test_data_says_when_a_source_is_not_there(home: Home, runners: RunnerPool, tmp_path: Path) -> None:

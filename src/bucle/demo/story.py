@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bucle.client import Client
-from bucle.demo.errors import DirectoryTaken
+from bucle.demo.errors import CommandFailed, DirectoryTaken
 from bucle.demo.outcome import Outcome, causal_chain, shown_steps
 from bucle.demo.replay import Hour, hours, predict, send_labels
 from bucle.demo.stage import PEOPLE, Stage, once, wait_for
@@ -84,6 +84,8 @@ def _push(stage: Stage) -> None:
     for line in said.splitlines():
         if line.startswith("remote:") and line.removeprefix("remote:").strip():
             stage.say("  " + line.rstrip())
+    if "its release refused" in said:
+        raise CommandFailed(command="git push", reason="the checks did not pass")
     wait_for(lambda: _release(stage), "git push")
 
 

@@ -65,6 +65,12 @@ def _judge(bench: Bench, about: str) -> Verdict:
     return passed(f"{ran} tests")
 
 
+def _configuration(root: Path) -> str:
+    """Return the project's own settings of pytest, or none: never those of a folder in which the home happens to lie."""
+    named = (root / name for name in ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"))
+    return str(next((file for file in named if file.is_file()), os.devnull))
+
+
 def tests_in_child(payload: RunTests, child: Any) -> TestsRun:
     """Entry point of a child: run `tests/` with pytest in this process, which has the project imported already."""
     try:
@@ -77,6 +83,7 @@ def tests_in_child(payload: RunTests, child: Any) -> TestsRun:
     recorder = _Recorder(child.root)
     environment, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
     options = ["tests", "--rootdir", str(child.root), "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    options += ["-c", _configuration(child.root), "--confcutdir", str(child.root)]
     sys.dont_write_bytecode = True
     try:
         with contextlib.chdir(child.root):
