@@ -1,9 +1,11 @@
 """What may stand in a package: the audited list of types beyond those that skops trusts, and the kinds of node.
 
-A name is on the list when its class has been read: constructing it, or restoring its state, copies attributes or arrays and
-runs nothing that the file chooses. For functions it means that calling them with arguments from the file has no effect beyond
-their result. The trees (`Tree`, `KDTree`, `BallTree`) believe the indices in their arrays: a forged one can crash the process
-that asks it for a prediction, which is why models run in child processes. Read with scikit-learn 1.9 and skops 0.16.
+A name is on the list when constructing it, or restoring its state, copies attributes or arrays and runs nothing that
+the file chooses; for a function, when calling it with arguments from the file has no effect beyond its result. The
+sources of scikit-learn 1.9 and skops 0.16 were searched for `__setstate__`, `__reduce__` and `__new__` of each; of the
+Cython types the code behind them was not read to the end. The trees (`Tree`, `KDTree`, `BallTree`) believe the indices
+in their arrays: a forged one can crash the process that asks it for a prediction, which is why models run in child
+processes.
 """
 
 LOADERS = frozenset(
