@@ -1,7 +1,9 @@
 """State and event in one transaction, causes from the context, group commit from many threads."""
 
+import sqlite3
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -73,6 +75,34 @@ def test_a_read_within_a_read_shares_its_snapshot(home: Home) -> None:
         thread.join()
         assert home.ledger.newest() == 0
     assert home.ledger.newest() == 1
+
+
+def test_threads_that_end_leave_no_readers_behind(home: Home) -> None:
+    def open_files() -> int:
+        return sum(link.resolve().name == "ledger.db" for link in Path("/proc/self/fd").iterdir())
+
+    together = threading.Barrier(8)
+
+    def read() -> None:
+        with home.ledger.read() as reader:
+            reader.row(COUNT)
+            together.wait(30)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert open_files() <= 1 + 8  # the writer, and as many readers as ever read at once, however many threads have ended
+
+
+def test_a_read_that_fails_leaves_the_reader_fit_for_the_next(home: Home) -> None:
+    with pytest.raises(sqlite3.OperationalError), home.ledger.read() as reader:
+        reader.row("SELECT nothing FROM nowhere")
+    note(home, "later")
+    with home.ledger.read() as reader:
+        assert reader.row("SELECT count(*) FROM event")[0] == 1  # type: ignore[index]
 
 
 def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(home: Home) -> None:

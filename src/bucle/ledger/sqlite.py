@@ -1,4 +1,4 @@
-"""The embedded backend: one SQLite file, one writer with group commit, a reader per thread."""
+"""The embedded backend: one SQLite file, one writer with group commit, a reader for each read under way."""
 
 import errno
 import shutil
@@ -16,6 +16,7 @@ Durability = Literal["process", "power"]
 
 _LARGEST_GROUP = 64
 _NO_SPACE = 1 << 18
+_IDLE_READERS = 4
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 
@@ -63,7 +64,8 @@ class Database:
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: set[sqlite3.Connection] = set()
+        self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
         self._queue = threading.Lock()
         self._waiting = 0
@@ -94,19 +96,21 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """Open a consistent snapshot of what is committed."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._readers.append(connection)
-        if connection.in_transaction:  # a read within a read shares the snapshot
-            yield Reader(connection)
+        shared: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if shared is not None:  # a read within a read shares the snapshot
+            yield Reader(shared)
             return
-        connection.execute("BEGIN")
+        connection = self._lent()
         try:
-            yield Reader(connection)
+            connection.execute("BEGIN")
+            self._local.connection = connection
+            try:
+                yield Reader(connection)
+            finally:
+                self._local.connection = None
+                connection.execute("ROLLBACK")
         finally:
-            connection.execute("ROLLBACK")
+            self._give_back(connection)
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy of the whole database to `path`."""
@@ -117,10 +121,32 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; whoever reads at this moment gets an error."""
-        with self._turn:
+        with self._turn, self._queue:
             for connection in [*self._readers, self._writer]:
                 with suppress(sqlite3.Error):
                     connection.close()
+
+    def _lent(self) -> sqlite3.Connection:
+        """Return a reader that nobody uses: the one used last, whose pages and statements are warm, else a new one."""
+        with self._queue:
+            if self._idle:
+                return self._idle.pop()
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        with self._queue:
+            self._readers.add(connection)
+        return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        """Keep a few readers for the next reads: threads come and go, and each open reader holds its pages in memory."""
+        with self._queue:
+            keep = len(self._idle) < _IDLE_READERS and not connection.in_transaction
+            if keep:
+                self._idle.append(connection)
+            else:
+                self._readers.discard(connection)
+        if not keep:
+            connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
