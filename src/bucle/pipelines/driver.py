@@ -60,7 +60,7 @@ def drive(session: Session, pipeline: Pipeline, parameters: Mapping[str, Any]) -
 
 @contextmanager
 def _with_own_modules(session: Session) -> Iterator[None]:
-    token = own_modules.set(session.place.own_modules())
+    token = own_modules.set(session.place.own_modules)
     try:
         yield
     finally:

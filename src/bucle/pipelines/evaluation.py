@@ -132,7 +132,7 @@ def package_step(model: Any, frame: Any, learned_from: list[Any], task: Task | N
     place = current_work().place
     shown = _frame_among(learned_from) or frame
     package = package_model(
-        place.store, model, shown.columns, shown.label, task, shown.X[:5], own=place.own_modules(), files=files
+        place.store, model, shown.columns, shown.label, task, shown.X[:5], own=place.own_modules, files=files
     )
     log_param("package", package.id)
     return package.id

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,6 +44,7 @@ class Workplace:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Steps that cannot be imported by name, for a driver that is a notebook or a script."""
 
+    @cached_property
     def own_modules(self) -> tuple[str, ...]:
         """Return the project's own packages, whose classes a model may be made of."""
         try:
@@ -52,7 +54,8 @@ class Workplace:
 
     def execute_after(self, order: WorkOrder, delay: float) -> Result:
         """Wait, then execute."""
-        time.sleep(delay)
+        if delay:
+            time.sleep(delay)
         return execute(order, self)
 
 
@@ -78,7 +81,7 @@ def current_work() -> Work:
 def execute(order: WorkOrder, place: Workplace) -> Result:
     """Run one attempt at a step: inputs by reference in, output by reference out. Never raises for the step's own errors."""
     log, clock = RunLog(), _Meter()
-    own = own_modules.set(place.own_modules())
+    own = own_modules.set(place.own_modules)
     try:
         function = _function(order, place)
         arguments = _arguments(order, place)

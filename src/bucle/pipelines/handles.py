@@ -1,6 +1,7 @@
 """Handles: what a step gives inside a pipeline, before its value is there."""
 
 import ast
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ class Mapped(list[Any]):
         return [each.value for each in self]
 
 
+@functools.lru_cache(maxsize=1024)
 def arity_of(function: Callable[..., Any]) -> int | None:
     """Return how many things a function returns, where its annotation or all of its `return`s say so."""
     annotation = inspect.signature(function).return_annotation

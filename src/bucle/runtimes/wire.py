@@ -14,6 +14,7 @@ import msgspec
 
 LARGEST_BODY = 1 << 30
 _HEAD = struct.Struct("!IB")
+_AT_ONCE = 1 << 16
 
 
 class Kind(IntEnum):
@@ -27,6 +28,9 @@ class Kind(IntEnum):
     RESULT = 6
     CODE_FAILURE = 7
     HOUSE_FAILURE = 8
+
+
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -82,6 +86,9 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._unread = bytearray()
+        connection.settimeout(None)
+        self._patient = True
 
     def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
         """Send one frame. Raises OSError when the other side is gone, TimeoutError when it does not read until `deadline`."""
@@ -90,29 +97,33 @@ class Channel:
 
     def receive(self, deadline: float | None = None) -> tuple[Kind, bytes] | None:
         """Return the next frame, None at the end. `deadline` is on `time.monotonic`; raises TimeoutError then."""
-        head = self._read(_HEAD.size, deadline)
+        head = self._take(_HEAD.size, deadline)
         if head is None:
             return None
         length, kind = _HEAD.unpack(head)
-        if length > LARGEST_BODY or kind not in set(Kind):
+        if length > LARGEST_BODY or kind not in _KINDS:
             raise ProtocolBroken("a frame cannot be read")
-        body = self._read(length, deadline)
-        return None if body is None else (Kind(kind), bytes(body))
+        body = self._take(length, deadline)
+        return None if body is None else (_KINDS[kind], body)
 
     def close(self) -> None:
         """Close this end."""
         self._connection.close()
 
-    def _read(self, size: int, deadline: float | None) -> bytearray | None:
-        buffer = bytearray(size)
-        view, got = memoryview(buffer), 0
-        while got < size:
+    def _take(self, size: int, deadline: float | None) -> bytes | None:
+        """Return the next `size` bytes, None at the end. A small frame comes with its head in one read."""
+        while len(self._unread) < size:
             self._patience(deadline)
-            count = self._connection.recv_into(view[got:])
-            if count == 0:
+            received = self._connection.recv(max(_AT_ONCE, size - len(self._unread)))
+            if not received:
                 return None
-            got += count
-        return buffer
+            self._unread += received
+        taken = bytes(self._unread[:size])
+        del self._unread[:size]
+        return taken
 
     def _patience(self, deadline: float | None) -> None:
+        if deadline is None and self._patient:
+            return
+        self._patient = deadline is None
         self._connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
