@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.delivery.developing import Refusal, Server, commit_all, git, push, write_project
+from tests.delivery.developing import TOML, Refusal, Server, commit_all, git, push, write_project
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,17 @@ def test_git_sends_the_token_as_a_password_when_it_is_asked(quick: Server, fort:
     path = "/git/fort.git/info/refs?service=git-upload-pack"
     assert raw(quick, "GET", path, {"Authorization": f"Basic {basic}"}) == 200
     assert raw(quick, "GET", path, {"Authorization": "Basic !!!"}) == 401
+
+
+def test_a_push_to_one_project_cannot_speak_for_another(quick: Server, fort: Path, tmp_path: Path) -> None:
+    before = quick.events("project.charter_recorded", project="fort")
+    token = quick.token("mallory", "ml_engineer", project="mallory")
+    charter = TOML.format(name="fort").replace("A project to be pushed.", "Whatever Mallory says.")
+    commit_all(write_project(tmp_path, "mallory", {"bucle.toml": charter}))
+    _, lines = push(quick, tmp_path, "mallory", token=token)
+    assert any("delivery/wrong-project" in line for line in lines) and "its release refused" in lines[-1]
+    assert quick.events("project.charter_recorded", project="fort") == before
+    assert quick.events("delivery.released", project="mallory") == []
 
 
 def test_the_one_who_pushes_is_the_token_not_the_author_of_the_commit(quick: Server, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from bucle.artifacts import ArtifactStore, refer
 from bucle.delivery import store
 from bucle.delivery.checks import CHECKS, Bench, Check
+from bucle.delivery.errors import WrongProject
 from bucle.delivery.events import CheckFinished, ChecksFinished, ChecksInterrupted, ChecksRequested, ChecksStarted
 from bucle.delivery.policies import automatic_environments
 from bucle.delivery.releases import TEST, deploy_release, make_release, refuse_release
@@ -21,7 +22,7 @@ from bucle.delivery.results import CheckRun, Finding, Verdict, failed, get_check
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import Home, Scope, Transaction, acting, because, current_context, new_id, within
 from bucle.pipelines import Runs
-from bucle.project import Checkout, export_commit, load_project_file, register_project
+from bucle.project import Checkout, ProjectFile, export_commit, load_project_file, register_project
 from bucle.runtimes import RunnerPool
 
 _log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Checker:
         """The commit on disk; what keeps it from being there is what the first check reports."""
         try:
             checkout = checkout_of(self._home, open_repository(self._home, run.project), run.commit)
-            register_project(self._home.ledger, load_project_file(checkout.root))
+            register_project(self._home.ledger, file_of(checkout.root, run.project))
         except BucleError as error:
             yield None, error
             return
@@ -275,6 +276,14 @@ def _conclude(transaction: Transaction, run: CheckRun, passed: bool, environment
 def checkout_of(home: Home, repository: Repository, commit: str) -> Checkout:
     """Return the files of a hosted commit."""
     return export_commit(home, repository.path, repository.project, commit)
+
+
+def file_of(root: Path, project: str) -> ProjectFile:
+    """Return a tree's bucle.toml, which may speak for no other project. Raises `delivery/wrong-project`, what its file raises."""
+    file = load_project_file(root)
+    if file.name != project:
+        raise WrongProject(project=project, named=file.name, where="bucle.toml")
+    return file
 
 
 def report(check: Check, verdict: Verdict, seconds: float) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bucle.artifacts import ArtifactStore
 from bucle.delivery import store
-from bucle.delivery.checking import Checker
+from bucle.delivery.checking import Checker, file_of
 from bucle.delivery.events import CommitReceived
 from bucle.delivery.receiving import Push, Reception, RefUpdate
 from bucle.delivery.repositories import MAIN, Repository, bring_commit, ensure_repository, hosted_projects, open_repository
@@ -15,7 +15,7 @@ from bucle.errors import BucleError
 from bucle.identity import require
 from bucle.ledger import Home, Scope, StoredEvent, Subscription, acting, because, within
 from bucle.pipelines import Runs
-from bucle.project import load_project_file, register_project
+from bucle.project import register_project
 from bucle.runtimes import RunnerPool
 from bucle.serving import Services
 
@@ -53,8 +53,8 @@ class Delivery:
         """
         if source is not None:
             sha = bring_commit(self.home, project, source, revision)
-            with suppress(BucleError):  # a file that cannot be read is for the checks to report
-                register_project(self.home.ledger, load_project_file(source), working_tree=True)
+            with suppress(BucleError):  # a file that cannot be read, or is another project's, is for the checks to report
+                register_project(self.home.ledger, file_of(source, project), working_tree=True)
         else:
             sha = open_repository(self.home, project).resolve(revision)
         repository = open_repository(self.home, project)

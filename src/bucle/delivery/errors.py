@@ -17,6 +17,13 @@ class NoRepository(BucleError, code="delivery/no-repository", status=404):
     next = "Push to /git/{project}.git, or run `git init` and commit in the project's directory."
 
 
+class WrongProject(BucleError, code="delivery/wrong-project", status=422):
+    """The commit's bucle.toml names another project than the repository that it was pushed to."""
+
+    message = "This is the repository of {project!r}, but bucle.toml names the project {named!r}."
+    next = 'Push to /git/{named}.git, or write name = "{project}".'
+
+
 class NotOwnRepository(BucleError, code="delivery/foreign-path", status=403):
     """Only the owner may let the server read a directory of its own disk."""
 
