@@ -102,6 +102,25 @@ def test_refs_outside_of_branches_and_tags_and_the_end_of_main_are_refused(quick
     assert "delivery/ref-refused" in done.stderr or "hidden" in done.stderr or "deny" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["a\u2028b", "a\x85b", "x" * 300])
+def test_a_ref_that_cannot_be_shown_is_refused_in_words(quick: Server, tmp_path: Path, name: str) -> None:
+    commit_all(write_project(tmp_path, "unread"))
+    done = git("push", f"{quick.url}/git/unread.git", f"HEAD:refs/heads/{name}", "HEAD:main", at=tmp_path, check=False)
+    assert done.returncode != 0
+    assert "delivery/ref-refused" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_commit_whose_message_is_no_text_is_checked_like_any_other(quick: Server, tmp_path: Path) -> None:
+    commit_all(write_project(tmp_path, "bytes"))
+    raw = git("cat-file", "commit", "HEAD", at=tmp_path).stdout.encode().replace(b"Change", b"Ch\xe4nge")
+    (tmp_path / "raw").write_bytes(raw)
+    sha = git("hash-object", "-t", "commit", "-w", "raw", at=tmp_path).stdout.strip()
+    git("reset", "--quiet", "--soft", sha, at=tmp_path)
+    code, lines = push(quick, tmp_path, "bytes")
+    assert code == 0 and lines[-1] == "bucle: test runs it", lines
+    assert quick.events("delivery.commit_received", project="bytes")[0]["data"]["message"] == "Ch\ufffdnge something"
+
+
 def test_the_history_of_main_cannot_be_rewritten(quick: Server, tmp_path: Path) -> None:
     commit_all(write_project(tmp_path, "history"), "One")
     first = commit_all(tmp_path, "Two")

@@ -17,7 +17,7 @@ from bucle.features.exchange import FrameAnswer, FrameRequest
 from bucle.features.frames import KEY, TIME, FrameFacts, TrainingFrame, frame_columns
 from bucle.features.instants import to_integers
 from bucle.features.offline import offline_features, source_in
-from bucle.features.rows import SourceFacts, require
+from bucle.features.rows import SourceFacts, known_from, require
 from bucle.features.training import TrainingSet
 from bucle.features.views import RoleView, View
 from bucle.ledger import format_instant, from_us, parse_duration, parse_instant, to_us
@@ -162,7 +162,8 @@ class _Building:
         roots = label.expression.meta.root_names()
         needed = [*self.declared.columns, *roots, *(key for view in self.declared.features for key in view.spec().spine_keys)]
         self._require(available, [source.timestamp, *needed])
-        moments = [source.known_at[column] for column in needed if column in source.known_at]
+        late = known_from(source)
+        moments = [late[column] for column in needed if column in late]
         keys = _key_columns(source)
         chosen = rows.select(list(dict.fromkeys([source.timestamp, *keys, *needed, *moments]))).collect()
         at = to_integers(chosen[source.timestamp])
@@ -171,11 +172,7 @@ class _Building:
         immature = at.filter(wanted & ~mature)
         spine, at = chosen.filter(mature), at.filter(mature)
         target = self._label(spine, source)
-        masked = [
-            _known(spine, column, source.known_at[column], at)
-            for column in dict.fromkeys(needed)
-            if column in source.known_at and column in self.declared.columns
-        ]
+        masked = [_known(spine, column, late[column], at) for column in dict.fromkeys(needed) if column in late]
         key = pl.struct(keys) if len(keys) > 1 else pl.col(keys[0]) if keys else pl.int_range(pl.len())
         spine = spine.with_columns(masked).with_columns(key.alias(KEY), _utc(at).alias(TIME), target)
         return spine.filter(target.is_not_null()), immature, at.filter(target.is_null())

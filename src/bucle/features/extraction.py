@@ -13,7 +13,7 @@ from bucle.features.keys import encode_key
 from bucle.features.offline import window_rows
 from bucle.features.online import NEVER
 from bucle.features.online.windows import column_group, window_margin
-from bucle.features.rows import CREATED, EVENT, VISIBLE, ViewRows, contributions, view_key, view_rows
+from bucle.features.rows import CREATED, EVENT, ORDER, VISIBLE, ViewRows, contributions, view_key, view_rows
 from bucle.features.views import AggregateView, FeatureView, View, ViewSpec
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _news(made: ViewRows, wanted: WantedView, as_of_us: int) -> pl.DataFrame:
         event=to_integers(made.frame[EVENT]), created=created, known=pl.max_horizontal(to_integers(made.frame[EVENT]), *known)
     ).drop_nulls([*keys, "event", "known", *(["created"] if made.created else [])])
     rows = rows.with_columns(pl.col("created").fill_null(NEVER), place=pl.int_range(pl.len()))
-    rows = rows.with_columns(tie=pl.col("place").rank("dense").over([*keys, "event", "created"]).cast(pl.Int64))
+    tie = pl.col(ORDER).rank("dense").over([*keys, "event", "created"])  # of source rows: their later states come one by one
+    rows = rows.with_columns(tie=tie.cast(pl.Int64))
     rows = rows.filter(pl.col("known") <= as_of_us)
     if wanted.since_us is not None:
         return rows.filter(pl.col("known") > wanted.since_us).sort("known", "event", "created", "place")

@@ -11,7 +11,7 @@ from bucle.features.exchange import JoinAnswer, JoinRequest
 from bucle.features.frames import TIME
 from bucle.features.instants import finest_unit, to_integers
 from bucle.features.join import as_frame, point_in_time_join
-from bucle.features.rows import contributions, join_view, require, view_rows
+from bucle.features.rows import contributions, join_view, known_from, require, view_rows
 from bucle.features.views import AggregateView, FeatureView, RoleView, View, ViewSpec
 from bucle.features.windows import Questions, window_column
 from bucle.project import suggest
@@ -65,8 +65,8 @@ def offline_features(
 def window_rows(store: ArtifactStore, snapshot: Snapshot, spec: ViewSpec, source: SourceSpec) -> pl.DataFrame:
     """Return the columns of a source that the view's windows need."""
     rows = read_snapshot(store, snapshot, spec.source)
-    needed = {spec.at, source.timestamp, source.created, *spec.keys, *(each.column for each in spec.aggregates)}
-    needed |= {source.known_at.get(each.column) for each in spec.aggregates}
+    used = {str(spec.at), *spec.keys, *(each.column for each in spec.aggregates)}
+    needed = {*used, source.timestamp, source.created, *(known_from(source).get(column) for column in used)}
     return rows.select(name for name in rows.collect_schema().names() if name in needed).collect()
 
 

@@ -37,7 +37,7 @@ class SourceFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ViewRows:
-    """A view's rows ready to be joined or stored: columns `keys`, EVENT, CREATED (null without one), VISIBLE, then `features`.
+    """A view's rows ready to be joined or stored: `keys`, EVENT, CREATED (null without one), VISIBLE, ORDER, then `features`.
 
     A source's row with columns that become known later stands here once for each such moment, as it was known then.
     """
@@ -80,6 +80,11 @@ def view_rows(view: FeatureView, spec: ViewSpec, rows: pl.LazyFrame, source: Sou
     return _assembled(view, spec, returned, source)
 
 
+def known_from(source: SourceFacts) -> dict[str, str]:
+    """Return for each late column the one with the moment from which it is known; a moment is itself known when it has come."""
+    return {moment: moment for moment in source.known_at.values()} | dict(source.known_at)
+
+
 def view_key(key: str) -> str:
     """Return the column of `ViewRows.frame` that holds a key."""
     return f"{_KEY}{key}"
@@ -104,9 +109,13 @@ def join_view(spec: ViewSpec, rows: ViewRows) -> JoinView:
 def contributions(
     view: AggregateView, spec: ViewSpec, feature: AggregateSpec, rows: pl.DataFrame, source: SourceFacts, unit: Unit = "us"
 ) -> Contributions:
-    """Return when each value of the feature's column counts. Raises `features/unknown-column`, `features/bad-definition`."""
+    """Return when each value of the feature's column counts: once it, its moment and its key are known, while in the window.
+
+    Raises `features/unknown-column`, `features/bad-definition`.
+    """
+    late = known_from(source)
     bounds = [str(spec.at), source.timestamp, *([source.created] if source.created else [])]
-    bounds += [source.known_at[feature.column]] if feature.column in source.known_at else []
+    bounds += [late[column] for column in (feature.column, str(spec.at), *spec.keys) if column in late]
     require(rows.columns, [feature.column, *spec.keys, *bounds], f"The view {spec.name!r}", view.where)
     moments = [to_integers(rows[bound], unit) for bound in dict.fromkeys(bounds)]
     known = pl.select(pl.all_horizontal(*(moment.is_not_null() for moment in moments))).to_series()
@@ -139,8 +148,7 @@ def _states(rows: pl.LazyFrame, source: SourceFacts) -> pl.LazyFrame:
     """Return each row as it was known at its own moment, and again for each later moment that made a column known (R3)."""
     rows = rows.with_row_index(ORDER).with_columns(pl.col(source.timestamp).alias(VISIBLE))
     available = rows.collect_schema().names()
-    moments = {column: moment for column, moment in source.known_at.items() if {column, moment} <= set(available)}
-    moments |= {moment: moment for moment in moments.values()}  # a moment is itself known when it has come
+    moments = {column: moment for column, moment in known_from(source).items() if {column, moment} <= set(available)}
     if not moments:
         return rows
     later = [
@@ -199,6 +207,7 @@ def _assembled(view: FeatureView, spec: ViewSpec, returned: pl.DataFrame, source
         pl.col(event).alias(EVENT),
         (pl.col(created) if created else pl.lit(None, pl.Datetime("us", "UTC"))).alias(CREATED),
         pl.col(VISIBLE if VISIBLE in columns else event).alias(VISIBLE),
+        pl.col(ORDER) if ORDER in columns else pl.int_range(pl.len()).alias(ORDER),
         *features,
     )
     return ViewRows(frame, spec.keys, features, created is not None and source.created is not None)

@@ -128,8 +128,9 @@ def _cover(asked: Questions, values: Contributions) -> _Cover | None:
     ranked = place[order]
     counts = (values.value.is_not_null() & values.enter.is_not_null() & values.leave.is_not_null()).to_numpy() & (codes[1] >= 0)
     code = codes[1][counts] * width
-    start = np.searchsorted(ranked, code + np.searchsorted(moments, values.enter.to_numpy()[counts]))
-    stop = np.searchsorted(ranked, code + np.searchsorted(moments, values.leave.to_numpy()[counts]))
+    enter, leave = (each.fill_null(0).to_numpy()[counts] for each in (values.enter, values.leave))  # nulls would make floats
+    start = np.searchsorted(ranked, code + np.searchsorted(moments, enter))
+    stop = np.searchsorted(ranked, code + np.searchsorted(moments, leave))
     seen = start < stop
     value = values.value.cast(pl.Float64).to_numpy()[counts]
     return _Cover(order, start[seen], stop[seen], value[seen]) if seen.any() else None
