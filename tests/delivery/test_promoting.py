@@ -57,6 +57,23 @@ def test_a_release_reaches_test_by_itself_and_production_by_two_people(
     assert "delivery.commit_received" in chain
 
 
+def test_who_may_approve_in_production_alone_sees_and_approves_what_waits_there(
+    quick: Server, people: dict[str, str], tmp_path: Path
+) -> None:
+    sha = released(quick, tmp_path, "alone")
+    scope = {"name": "priya", "role": "software_engineer", "project": "alone", "environment": "production"}
+    token = str(quick.ask("POST", "/api/v1/tokens", scope)["token"])
+    staged = promote(quick, "alone", f"release:{sha}", "staging", people["olga"])
+    waiting = promote(quick, "alone", f"release:{sha}", "production", people["olga"])
+    path = "/api/v1/projects/alone/promotions"
+    assert [each["id"] for each in quick.ask("GET", path, token=token)] == [waiting["id"]]
+    for target in (staged["id"], f"{staged['id']}/approve"):
+        with pytest.raises(Refusal) as caught:
+            quick.ask(*(("POST", f"{path}/{target}", {}) if "/" in target else ("GET", f"{path}/{target}")), token=token)
+        assert caught.value.code == "identity/forbidden"
+    assert approve(quick, "alone", waiting["id"], token)["state"] == "done"
+
+
 @pytest.mark.parametrize("who", ["olga", "ana"])
 def test_neither_who_asks_nor_who_wrote_the_commit_can_approve(
     quick: Server, people: dict[str, str], tmp_path: Path, who: str

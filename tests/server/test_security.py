@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.server.conftest import Wire
 
 from bucle.identity import PERMISSIONS, ROLES, create_token, revoke_token
+from bucle.project import load_project_file, register_project
 from bucle.server import PUBLIC, Call, House, Route, RouteTable, route_table
 
 ROUTES = route_table().routes
@@ -67,6 +69,41 @@ def test_a_token_for_another_environment_is_refused(house: House, make_wire: Mak
             if route.reach == "scope":
                 reply = wire.send(route.method, target(route) + wanted, headers)
                 assert (reply.status, reply.code) == (403, "identity/forbidden"), (wanted, named(route))
+
+
+def test_an_id_opens_nothing_in_an_environment_that_the_token_does_not_reach(
+    house: House, make_wire: MakeWire, tmp_path: Path
+) -> None:
+    """Whatever the query says: what an id names lies in an environment of its own."""
+    wire, api, pages = make_wire("0.0.0.0"), "/api/v1/projects/flights", "/projects/flights"
+    boss, dev = token(house, "owner"), token(house, "owner", "flights", "dev")
+    (tmp_path / "bucle.toml").write_text('[project]\nname = "flights"\ndefinitions = "flights"\n', "utf-8")
+    register_project(house.ledger, load_project_file(tmp_path))
+    run = wire.json("POST", f"{api}/runs?environment=production", {"name": "secret"}, **boss).json["id"]
+    wanted = {"kind": "incident", "title": "secret"}
+    item = wire.json("POST", f"{api}/work?environment=production", wanted, **boss).json["id"]
+    wire.json("POST", f"{api}/work?environment=dev", {**wanted, "title": "open"}, **boss)
+    before = house.ledger.newest()
+    for target in (f"{api}/runs", f"{api}/work", f"{pages}/runs.json", f"{pages}/work.json", f"{pages}/events.json"):
+        assert b"secret" in wire.send("GET", target, boss).body, target
+        reply = wire.send("GET", target, dev)
+        assert (reply.status, b"secret" in reply.body) == (200, False), target
+    refused = [
+        wire.send("GET", f"{api}/runs/{run}", dev),
+        wire.send("GET", f"{api}/runs/{run}/metrics/loss", dev),
+        wire.send("GET", f"{api}/runs/{run}/artifacts/x", dev),
+        wire.send("GET", f"{pages}/runs/{run}", dev),
+        wire.json("POST", f"{api}/runs/{run}/log", {"params": {"rate": 2}}, **dev),
+        wire.json("POST", f"{api}/runs/{run}/finish", {"status": "failed"}, **dev),
+        wire.send("POST", f"{api}/runs/{run}/artifacts", dev, b"x"),
+        wire.send("GET", f"{api}/work/{item}", dev),
+        wire.json("PATCH", f"{api}/work/{item}", {"title": "mine"}, **dev),
+        wire.json("POST", f"{api}/work/{item}/comments", {"text": "hm"}, **dev),
+        wire.json("POST", f"{api}/work/{item}/close", {"resolution": "no"}, **dev),
+        wire.json("POST", f"{api}/checks", {"wanted": "release"}, **dev),
+    ]
+    assert [(reply.status, reply.code) for reply in refused] == [(403, "identity/forbidden")] * len(refused)
+    assert house.ledger.newest() == before
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - {"owner"}))

@@ -279,7 +279,7 @@ def checkout_of(home: Home, repository: Repository, commit: str) -> Checkout:
 
 
 def file_of(root: Path, project: str) -> ProjectFile:
-    """Return a tree's bucle.toml, which may speak for no other project. Raises `delivery/wrong-project`, what its file raises."""
+    """Return a tree's bucle.toml. Raises what reading it raises, `delivery/wrong-project` when it is another project's."""
     file = load_project_file(root)
     if file.name != project:
         raise WrongProject(project=project, named=file.name, where="bucle.toml")

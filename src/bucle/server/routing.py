@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from bucle.identity import PERMISSIONS, Principal
+from bucle.identity import PERMISSIONS, Principal, require
 from bucle.ledger import Scope
 from bucle.server.errors import BadParameter, MethodNotAllowed, UnknownPath
 
@@ -50,6 +50,15 @@ class Call:
     def may(self, permission: str, scope: Scope) -> bool:
         """Return whether the caller may do `permission` in `scope`."""
         return self.principal.role_for(permission, scope) is not None
+
+    def own(self, permission: str, environment: str) -> Scope:
+        """Return the scope of something in the path's project that lies in `environment`, whatever the query says.
+
+        Where an id is known, its own environment decides who may do what with it. Raises `identity/forbidden`.
+        """
+        scope = Scope(self.scope.project, environment)
+        require(self.principal, permission, scope)
+        return scope
 
     def number(self, name: str, default: int, least: int = 0, most: int = 10_000) -> int:
         """Return a whole number of the query. Raises `server/bad-parameter`."""

@@ -145,7 +145,9 @@ def fetch(call: Call) -> Response:
 def _version(call: Call, wanted: str) -> DatasetVersion:
     with call.house.ledger.read() as reader:
         current = current_versions(reader, call.scope)
-        return current[wanted] if wanted in current else get_version(reader, wanted, call.scope.project)
+        found = current[wanted] if wanted in current else get_version(reader, wanted, call.scope.project)
+    call.own("data.read", found.environment)
+    return found
 
 
 def _view(house: House, version: DatasetVersion) -> VersionView:

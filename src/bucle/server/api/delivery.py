@@ -90,6 +90,7 @@ class CheckRunView(msgspec.Struct, frozen=True):
 def request_check(call: Call) -> CheckRunView:
     """Begin the checks of a commit; they go on whoever listens."""
     body: CheckBody = call.body
+    call.own("delivery.write", "")  # as for a push: what is released moves every environment that is automatic
     delivery = call.house.part(Delivery)
     source = None
     if body.source is not None:
@@ -169,24 +170,25 @@ def request_promotion(call: Call) -> Promotion:
 def read_promotions(call: Call) -> list[Promotion]:
     """Return promotions, the newest first."""
     state = call.query.get("state")
-    return list_promotions(call.house.ledger, call.scope.project, state, call.number("limit", 50, 1, 500))
+    found = list_promotions(call.house.ledger, call.scope.project, state, call.number("limit", 50, 1, 500))
+    return [each for each in found if call.may("delivery.read", each.scope)]
 
 
 def read_promotion(call: Call) -> Promotion:
     """Return a promotion."""
-    return get_promotion(call.house.ledger, call.scope.project, call.path["promotion"])
+    found = get_promotion(call.house.ledger, call.scope.project, call.path["promotion"])
+    call.own("delivery.read", found.environment)
+    return found
 
 
 def approve_promotion(call: Call) -> Promotion:
     """Agree to a promotion, which is then carried out."""
-    delivery, id = call.house.part(Delivery), call.path["promotion"]
-    return approve(delivery, call.scope.project, id, call.principal, call.body.note)
+    return approve(call.house.part(Delivery), call.scope.project, read_promotion(call).id, call.principal, call.body.note)
 
 
 def refuse_promotion(call: Call) -> Promotion:
     """Say no to a promotion."""
-    delivery, id = call.house.part(Delivery), call.path["promotion"]
-    return refuse(delivery, call.scope.project, id, call.principal, call.body.reason)
+    return refuse(call.house.part(Delivery), call.scope.project, read_promotion(call).id, call.principal, call.body.reason)
 
 
 def request_rollback(call: Call) -> RolledBackTo:
@@ -255,9 +257,15 @@ ROUTES = [
         PromoteBody,
     ),
     Route(
-        "GET", _PROJECT + "/promotions", read_promotions, "delivery.read", "Promotions, newest first", query=("state", "limit")
+        "GET",
+        _PROJECT + "/promotions",
+        read_promotions,
+        "delivery.read",
+        "Promotions, newest first",
+        query=("state", "limit"),
+        reach="any",
     ),
-    Route("GET", _PROJECT + "/promotions/{promotion}", read_promotion, "delivery.read", "A promotion"),
+    Route("GET", _PROJECT + "/promotions/{promotion}", read_promotion, "delivery.read", "A promotion", reach="any"),
     Route(
         "POST",
         _PROJECT + "/promotions/{promotion}/approve",
@@ -265,6 +273,7 @@ ROUTES = [
         "delivery.read",
         "Agree to a promotion; the policy says who may",
         ApproveBody,
+        reach="any",
     ),
     Route(
         "POST",
@@ -273,6 +282,7 @@ ROUTES = [
         "delivery.read",
         "Say no to a promotion; who asked, or who may approve",
         RefuseBody,
+        reach="any",
     ),
     Route("POST", _PROJECT + "/rollback", request_rollback, "delivery.promote", "Go back to what was before", RollBackBody),
 ]

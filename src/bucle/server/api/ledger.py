@@ -68,14 +68,14 @@ class Advance(Body, frozen=True):
 def list_events(call: Call) -> EventPage:
     """Return events by kind, subject, project and place in the ledger."""
     wanted = _filter(call, call.number("after", 0, most=1 << 62))
-    return EventPage([event for event in call.house.ledger.events(wanted) if _visible(call, event)], call.house.ledger.newest())
+    return EventPage([event for event in call.house.ledger.events(wanted) if visible(call, event)], call.house.ledger.newest())
 
 
 def show_event(call: Call) -> StoredEvent:
     """Return one event."""
     seq = call.path["seq"]
     event = call.house.ledger.event(int(seq)) if seq.isdecimal() and len(seq) < 19 else None
-    if event is None or not _visible(call, event):
+    if event is None or not visible(call, event):
         raise UnknownId(id=seq)
     return event
 
@@ -106,7 +106,7 @@ def why(call: Call) -> Why:
         events = [found[seq] for seq in sorted(found, reverse=True)]
     else:
         raise UnknownId(id=id)
-    shown = [event for event in events if _visible(call, event)]
+    shown = [event for event in events if visible(call, event)]
     if not shown:
         raise UnknownId(id=id)
     return Why(id, shown)
@@ -177,7 +177,8 @@ def _own_project(call: Call) -> str | None:
     return projects.pop() if len(projects) == 1 and "*" not in projects else None
 
 
-def _visible(call: Call, event: StoredEvent) -> bool:
+def visible(call: Call, event: StoredEvent) -> bool:
+    """Return whether the caller may see an event: where it happened decides."""
     return call.may("ledger.read", Scope(event.project, event.environment))
 
 
@@ -194,7 +195,7 @@ async def _stream(call: Call, after: int) -> Any:
         events = await asyncio.to_thread(ledger.events, _filter(call, after))
         for event in events:
             after = event.seq
-            if _visible(call, event):
+            if visible(call, event):
                 said = time.monotonic()
                 data = msgspec.json.encode(event, enc_hook=dict).decode()
                 yield f"id: {event.seq}\ndata: {data}\n\n"

@@ -88,19 +88,19 @@ def start(call: Call) -> RunView:
 
 def read_run(call: Call) -> RunView:
     """Return a run and its steps as they stand."""
-    return _view(call, call.path["run"])
+    return _found(call, "pipelines.read")
 
 
 def resume(call: Call) -> RunView:
     """Take up a run that failed, was cancelled or lost its process."""
-    _view(call, call.path["run"])
+    _found(call, "pipelines.write")
     call.house.part(Runs).resume(call.path["run"])
     return _view(call, call.path["run"])
 
 
 def cancel(call: Call) -> RunView:
     """Stop a run."""
-    _view(call, call.path["run"])
+    _found(call, "pipelines.write")
     call.house.part(Runs).cancel(call.path["run"])
     call.house.part(Runs).wait(call.path["run"], 10)
     return _view(call, call.path["run"])
@@ -119,13 +119,18 @@ def open_script(call: Call) -> OpenedRun:
 
 def ask(call: Call) -> Response:
     """Answer a question of a script's driver."""
-    with call.house.ledger.read() as reader:
-        get_pipeline_run(reader, call.path["run"], call.path["project"])
+    _found(call, "pipelines.write")
     return Response(call.house.part(Runs).answer(call.path["run"], call.body), media_type="application/octet-stream")
 
 
 def _scope(call: Call) -> Scope:
     return Scope(call.path["project"], call.scope.environment or DEV)
+
+
+def _found(call: Call, permission: str) -> RunView:
+    view = _view(call, call.path["run"])
+    call.own(permission, view.pipeline.scope.environment)
+    return view
 
 
 def _view(call: Call, run_id: str) -> RunView:
@@ -137,9 +142,9 @@ def _view(call: Call, run_id: str) -> RunView:
 ROUTES = [
     Route("GET", _PIPELINES, read_pipelines, "pipelines.read", "The pipelines of an environment's code"),
     Route("POST", f"{_PIPELINES}/{{pipeline}}/runs", start, "pipelines.write", "Run a pipeline", StartBody),
-    Route("GET", f"{_RUN}/steps", read_run, "pipelines.read", "A run and its steps"),
-    Route("POST", f"{_RUN}/resume", resume, "pipelines.write", "Take a run up again"),
-    Route("POST", f"{_RUN}/cancel", cancel, "pipelines.write", "Stop a run"),
+    Route("GET", f"{_RUN}/steps", read_run, "pipelines.read", "A run and its steps", reach="any"),
+    Route("POST", f"{_RUN}/resume", resume, "pipelines.write", "Take a run up again", reach="any"),
+    Route("POST", f"{_RUN}/cancel", cancel, "pipelines.write", "Stop a run", reach="any"),
     Route(
         "POST",
         "/api/v1/projects/{project}/script-runs",

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bucle.identity import require
-from bucle.ledger import Reader, Scope, Transaction, within
+from bucle.ledger import Reader, Transaction, within
 from bucle.registry import (
     AliasChange,
     Evaluation,
@@ -142,7 +141,7 @@ def point_alias(call: Call) -> VersionView:
     """Let an alias point to a version."""
     with call.house.ledger.write() as tx:
         found = get_version(tx, call.scope.project, call.path["model"], call.body.version)
-        with within(_allowed(call, "registry.write", found)):
+        with within(call.own("registry.write", found.environment)):
             return _view(set_alias(tx, found.id, call.path["alias"]), None)
 
 
@@ -150,7 +149,7 @@ def drop_alias(call: Call) -> None:
     """Let an alias point to nothing."""
     with call.house.ledger.write() as tx:
         found = get_version(tx, call.scope.project, call.path["model"], call.path["alias"])
-        with within(_allowed(call, "registry.write", found)):
+        with within(call.own("registry.write", found.environment)):
             remove_alias(tx, found.project, found.model, call.path["alias"])
 
 
@@ -163,15 +162,8 @@ def alias(call: Call) -> list[AliasChange]:
 def _changed(call: Call, permission: str, change: Callable[[Transaction, ModelVersion], ModelVersion]) -> VersionView:
     with call.house.ledger.write() as tx:
         found = _found(tx, call)
-        with within(_allowed(call, permission, found)):
+        with within(call.own(permission, found.environment)):
             return _view(change(tx, found), None)
-
-
-def _allowed(call: Call, permission: str, found: ModelVersion) -> Scope:
-    """Return a version's own scope, where the caller must hold the permission too, whatever the query says."""
-    scope = Scope(found.project, found.environment)
-    require(call.principal, permission, scope)
-    return scope
 
 
 def _found(reader: Reader | Transaction, call: Call) -> ModelVersion:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bucle.ledger import Subscription
+from bucle.ledger import Reader, Scope, Subscription, Transaction
 from bucle.server.errors import BadParameter
 from bucle.server.house import House
 from bucle.server.routing import MEBIBYTE, Body, Call, Route
@@ -146,10 +146,9 @@ class RunView(msgspec.Struct, frozen=True):
 
 def show_runs(call: Call) -> list[RunRow]:
     """List runs, newest first."""
-    everywhere = call.scope.environment == "" or "environment" not in call.query
     wanted = RunFilter(
         project=call.scope.project,
-        environment=None if everywhere else call.scope.environment,
+        environment=environment_of(call),
         experiment=call.query.get("experiment"),
         parent=call.query.get("parent"),
         before=call.query.get("before"),
@@ -165,18 +164,31 @@ def show_runs(call: Call) -> list[RunRow]:
     ]
 
 
+def environment_of(call: Call) -> str | None:
+    """Return the environment whose runs are meant: the query's, else all (None) if the caller may see all, else dev."""
+    everywhere = call.may("tracking.read", Scope(call.scope.project)) and "environment" not in call.query
+    return None if everywhere else call.scope.environment or None
+
+
 def show_run(call: Call) -> RunView:
     """Return one run."""
     with call.house.ledger.read() as reader:
-        found = get_run(reader, call.path["run"], call.scope.project)
+        found = run_of(call, reader)
         lacks = completeness(reader, found.run.id).missing if found.run.purpose == "training" else ()
     return RunView(found, found.run.seconds, lacks)
+
+
+def run_of(call: Call, reader: Reader) -> RunRecord:
+    """Return the path's run, where the caller may read it. Raises `tracking/unknown-run`, `identity/forbidden`."""
+    found = get_run(reader, call.path["run"], call.scope.project)
+    call.own("tracking.read", found.run.environment)
+    return found
 
 
 def show_series(call: Call) -> list[MetricPoint]:
     """Return the points of one metric."""
     with call.house.ledger.read() as reader:
-        run = run_state(reader, call.path["run"], call.scope.project)
+        run = _state(call, reader, "tracking.read")
         return run_metrics(reader, run.id, call.path["name"], call.number("limit", 10_000, 1, 1_000_000))
 
 
@@ -207,7 +219,7 @@ def log(call: Call) -> Recorded:
         batch=body.batch,
     )
     with call.house.ledger.write() as tx:
-        run_state(tx, call.path["run"], call.scope.project)
+        _state(call, tx, "tracking.write")
         return Recorded(record_script(tx, call.path["run"], found))
 
 
@@ -216,7 +228,7 @@ def finish(call: Call) -> Run:
     body: FinishBody = call.body
     _one_of("status", body.status, ("succeeded", "failed", "cancelled"))
     with call.house.ledger.write() as tx:
-        run = run_state(tx, call.path["run"], call.scope.project)
+        run = _state(call, tx, "tracking.write")
         if run.kind != "script":
             raise UnknownRun(id=run.id)
         finish_run(tx, run.id, body.status, error=body.error)  # type: ignore[arg-type]
@@ -227,7 +239,7 @@ def keep(call: Call) -> Kept:
     """Keep a file that a run is about to log."""
     path: Path = call.body
     with call.house.ledger.read() as reader:
-        run = run_state(reader, call.path["run"], call.scope.project)
+        run = _state(call, reader, "tracking.write")
     kept = Kept(call.house.artifacts.put_file(path), path.stat().st_size)
     with call.house.ledger.write() as tx:
         note_upload(tx, run.id, kept.id)
@@ -239,12 +251,18 @@ def download(call: Call) -> "FileResponse":
     from starlette.responses import FileResponse
 
     with call.house.ledger.read() as reader:
-        found = get_run(reader, call.path["run"], call.scope.project)
+        found = run_of(call, reader)
     held = next((each for each in found.artifacts if each.name == call.path["name"]), None)
     if held is None:
         raise UnknownRun(id=f"{found.run.id}/{call.path['name'][:60]}")
     name = held.name.rpartition("/")[2]
     return FileResponse(call.house.artifacts.path(held.id), media_type="application/octet-stream", filename=name)
+
+
+def _state(call: Call, reader: Reader | Transaction, permission: str) -> Run:
+    run = run_state(reader, call.path["run"], call.scope.project)
+    call.own(permission, run.environment)
+    return run
 
 
 def _point(point: PointBody) -> MetricPoint:

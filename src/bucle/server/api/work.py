@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from bucle.ledger import format_instant, parse_instant
+from bucle.ledger import Scope, format_instant, parse_instant
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
 from bucle.work import (
@@ -101,10 +101,15 @@ class ItemView(msgspec.Struct, frozen=True):
     event: int
 
 
+def visible_items(call: Call, state: str | None = None, kind: str | None = None) -> list[WorkItem]:
+    """Return the project's items in the environments that the caller may see, the most urgent first."""
+    items = list_items(call.house.ledger, call.scope.project, state, kind)
+    return [item for item in items if call.may("work.read", Scope(item.project, item.environment))]
+
+
 def list_(call: Call) -> list[ItemView]:
     """Return the project's items, the most urgent first."""
-    items = list_items(call.house.ledger, call.scope.project, call.query.get("state"), call.query.get("kind"))
-    return [_view(call, item) for item in items]
+    return [_view(call, item) for item in visible_items(call, call.query.get("state"), call.query.get("kind"))]
 
 
 def open_(call: Call) -> ItemView:
@@ -128,13 +133,13 @@ def open_(call: Call) -> ItemView:
 
 def read(call: Call) -> ItemView:
     """Return an item with its links and comments."""
-    return _one(call, call.path["item"])
+    return _view(call, _found(call, "work.read"))
 
 
 def change(call: Call) -> ItemView:
     """Change fields of an item."""
     body: ChangeBody = call.body
-    id = _one(call, call.path["item"]).id
+    id = _found(call, "work.write").id
     changed = Change(
         title=body.title,
         description=body.description,
@@ -152,7 +157,7 @@ def change(call: Call) -> ItemView:
 
 def comment(call: Call) -> ItemView:
     """Write under an item."""
-    id = _one(call, call.path["item"]).id
+    id = _found(call, "work.write").id
     with call.house.ledger.write() as transaction:
         comment_on(transaction, id, call.principal.name, call.body.text)
     return _one(call, id)
@@ -160,10 +165,16 @@ def comment(call: Call) -> ItemView:
 
 def close(call: Call) -> ItemView:
     """Close an item."""
-    id = _one(call, call.path["item"]).id
+    id = _found(call, "work.write").id
     with call.house.ledger.write() as transaction:
         close_item(transaction, id, call.body.resolution)
     return _one(call, id)
+
+
+def _found(call: Call, permission: str) -> WorkItem:
+    item = get_item(call.house.ledger, call.scope.project, call.path["item"])
+    call.own(permission, item.environment)
+    return item
 
 
 def _one(call: Call, id: str) -> ItemView:
@@ -204,10 +215,10 @@ def _text(moment: datetime | None) -> str | None:
 
 
 ROUTES = [
-    Route("GET", _ITEMS, list_, "work.read", "Work items, the most urgent first", query=("state", "kind")),
+    Route("GET", _ITEMS, list_, "work.read", "Work items, the most urgent first", query=("state", "kind"), reach="any"),
     Route("POST", _ITEMS, open_, "work.write", "Open a work item", OpenBody),
-    Route("GET", _ITEMS + "/{item}", read, "work.read", "A work item with links and comments"),
-    Route("PATCH", _ITEMS + "/{item}", change, "work.write", "Change fields of a work item", ChangeBody),
-    Route("POST", _ITEMS + "/{item}/comments", comment, "work.write", "Write under a work item", CommentBody),
-    Route("POST", _ITEMS + "/{item}/close", close, "work.write", "Close a work item", CloseBody),
+    Route("GET", _ITEMS + "/{item}", read, "work.read", "A work item with links and comments", reach="any"),
+    Route("PATCH", _ITEMS + "/{item}", change, "work.write", "Change fields of a work item", ChangeBody, reach="any"),
+    Route("POST", _ITEMS + "/{item}/comments", comment, "work.write", "Write under a work item", CommentBody, reach="any"),
+    Route("POST", _ITEMS + "/{item}/close", close, "work.write", "Close a work item", CloseBody, reach="any"),
 ]

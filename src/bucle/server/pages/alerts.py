@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from bucle.ledger import EventFilter, Scope
 from bucle.monitoring import Alert, list_alerts
+from bucle.server.api.work import visible_items
 from bucle.server.pages.environments import visible_environments
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
 from bucle.tracking import RunFilter, list_runs
-from bucle.work import WorkItem, list_items
+from bucle.work import WorkItem
 
 _SHOWN = 200
 _ORDER = {"firing": 0, "acknowledged": 1, "resolved": 2}
@@ -47,7 +48,7 @@ def alerts_document(call: Call) -> AlertsDocument:
         found = [alert for scope in scopes for alert in list_alerts(reader, scope, limit=_SHOWN)]
     found.sort(key=lambda alert: alert.event, reverse=True)
     found.sort(key=lambda alert: _ORDER[alert.state])
-    runs, items = _runs(call, scopes), _items(call)
+    runs, items = _runs(call, scopes), visible_items(call, "all")
     rows = [AlertRow(alert, runs.get(alert.event, []), _about(alert, items)) for alert in found]
     return AlertsDocument(sum(alert.state == "firing" for alert in found), rows)
 
@@ -66,11 +67,6 @@ def _runs(call: Call, scopes: list[Scope]) -> dict[int, list[Followed]]:
             for cause in began.get(run.id, ()):
                 runs.setdefault(cause, []).append(Followed(run.id, run.name, run.status))
     return runs
-
-
-def _items(call: Call) -> list[WorkItem]:
-    project = call.path["project"]
-    return list_items(call.house.ledger, project, "all") if call.may("work.read", Scope(project)) else []
 
 
 def _about(alert: Alert, items: list[WorkItem]) -> list[Followed]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bucle.ledger import Edge, EventFilter, StoredEvent, UnknownId
-from bucle.server.api.ledger import lineage, why
+from bucle.server.api.ledger import lineage, visible, why
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
 
@@ -40,7 +40,9 @@ def events_document(call: Call) -> EventsDocument:
         limit=_ON_A_PAGE,
     )
     found = call.house.ledger.events(wanted)
-    return EventsDocument(kind, found, found[-1].seq if len(found) == _ON_A_PAGE else None)
+    return EventsDocument(
+        kind, [event for event in found if visible(call, event)], found[-1].seq if len(found) == _ON_A_PAGE else None
+    )
 
 
 def why_document(call: Call) -> WhyDocument:

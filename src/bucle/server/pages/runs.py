@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from bucle.ledger import Reader
 from bucle.pipelines import PipelineRun, StepRun, UnknownRun, get_pipeline_run, list_attempts, list_steps, log_tail
+from bucle.server.api.tracking import environment_of, run_of
 from bucle.server.pages.graph import Graph, layered
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
-from bucle.tracking import Run, RunFilter, RunRecord, get_run, last_metrics, list_runs
+from bucle.tracking import Run, RunFilter, RunRecord, last_metrics, list_runs
 
 _SHOWN_METRICS = ("roc_auc", "log_loss", "mae", "rmse")
 _TAIL = 20_000
@@ -50,7 +51,7 @@ class RunDocument:
 
 def runs_document(call: Call) -> RunsDocument:
     """Return the newest runs of the project."""
-    wanted = RunFilter(project=call.path["project"], environment=call.query.get("environment"), parent="", limit=100)
+    wanted = RunFilter(project=call.path["project"], environment=environment_of(call), parent="", limit=100)
     with call.house.ledger.read() as reader:
         runs = list_runs(reader, wanted)
         metrics = last_metrics(reader, [run.id for run in runs])
@@ -61,7 +62,7 @@ def run_document(call: Call) -> RunDocument:
     """Return one run. Raises `tracking/unknown-run`."""
     id, project = call.path["run"], call.path["project"]
     with call.house.ledger.read() as reader:
-        record = get_run(reader, id, project)
+        record = run_of(call, reader)
         try:
             pipeline = get_pipeline_run(reader, id, project)
         except UnknownRun:

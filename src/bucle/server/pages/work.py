@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from bucle.server.api.work import visible_items
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
-from bucle.work import WorkItem, list_items
+from bucle.work import WorkItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class WorkDocument:
 def work_document(call: Call) -> WorkDocument:
     """Return all work items of the project."""
     ledger = call.house.ledger
-    items = list_items(ledger, call.path["project"], "all")
+    items = visible_items(call, "all")
     return WorkDocument(ledger.clock.now(), sorted(items, key=lambda item: item.closed_at is not None))
 
 
