@@ -138,6 +138,8 @@ def test_each_tick_keeps_fresh_what_is_materialized_and_notes_the_rules_once(pla
         done = house.ledger.events(EventFilter(kinds=("features.materialized",), after=ticks[0]))
         assert {event.data["view"] for event in done} == {"weather_now", "last_flight", "traffic"}
         assert all(set(event.caused_by) & set(ticks) for event in done)
+        kept = house.ledger.events(EventFilter(kinds=("features.view_kept",)))
+        assert sorted(event.data["view"] for event in kept) == ["last_flight", "traffic", "weather_now"]
         rules = house.ledger.events(EventFilter(kinds=("features.rules_recorded",)))
         assert [event.data["name"] for event in rules] == ["weather_now", "last_flight", "traffic", "delays"]
     finally:

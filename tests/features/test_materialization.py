@@ -12,7 +12,7 @@ from tests.features.conftest import AIR, DEV, HOUR, START, Air, flights_table
 
 from bucle.data import read_snapshot
 from bucle.errors import BucleError
-from bucle.features import TrainingSet, ViewSpec, list_materialized, read_online, read_online_rows
+from bucle.features import TrainingSet, ViewSpec, list_materialized, read_online, read_online_rows, require_up_to_date
 from bucle.features.frames import TIME
 from bucle.features.instants import to_integers
 from bucle.features.join import point_in_time_join
@@ -83,6 +83,15 @@ def test_windows_are_exact_after_the_last_materialization_and_an_hour_before_it(
         assert found == {name: expected[name] for name in found}
     later = read_online(air.home.ledger, DEV, windows, {"origin": "JFK"}, now + 2 * HOUR)
     assert later == {"mean_delay": None, "departures": 0, "worst": None}
+
+
+def test_what_no_tick_keeps_up_is_refused_instead_of_answered_with_old_news(air: Air) -> None:
+    now = START + 4 * DAY
+    air.materialize(now)
+    require_up_to_date(air.home.ledger, DEV, air.views(), now + 2 * HOUR)
+    with pytest.raises(BucleError) as refused:
+        require_up_to_date(air.home.ledger, DEV, air.views(), now + 3 * HOUR)
+    assert refused.value.code == "features/behind"
 
 
 def test_the_past_is_not_answered_online_with_what_came_later(air: Air) -> None:

@@ -1,7 +1,7 @@
 """What a tick of the clock brings: changed files are ingested, and rows that became visible are announced."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
 _REMEMBERED = 64
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,12 @@ def ingest_due(
     runners: "RunnerPool",
     due: Iterable[tuple["Code", Scope]],
     watch: FileWatch,
+    awaited: Callable[["Code", Scope], Container[str]] | None = None,
 ) -> int:
     """For each code and its environment: ingest sources whose files changed, announce rows newly visible; return how many.
 
+    `awaited` names the sources whose rows somebody waits for (default: all): these are announced each time. Of the others new
+    files are announced each time, and rows that the clock makes visible once a day, together: no row is left out.
     When a month has ended, sources with a reviewed schema are validated again: on a replay clock no file may have changed.
     Called for each `ledger.ticked`, whose event is then the cause of all. What fails is an event, `data.ingestion_failed`,
     once for each state of the files, and keeps no other source from being ingested. Reads no Parquet and starts no child
@@ -110,26 +114,32 @@ def ingest_due(
                 _try(home, scope, watched.spec, partial(ingest, *where))
             elif watched.schema.is_file() and watch.new_month(home, scope, watched):
                 _try(home, scope, watched.spec, partial(validate, *where))
-        arrived += _announce(home, artifacts, scope, [(watched.spec.name, watched.digest) for watched in sources])
+        named = [(watched.spec.name, watched.digest) for watched in sources]
+        arrived += _announce(home, artifacts, scope, named, awaited(code, scope) if awaited else dict(named))
     return arrived
 
 
 def announce_arrivals(home: Home, artifacts: ArtifactStore, code: "Code", scope: Scope) -> int:
     """Emit `data.arrived` for each source with rows that became visible since the last time; return how many rows."""
-    return _announce(home, artifacts, scope, [(spec.name, spec.digest) for spec in source_specs(code)])
+    sources = {spec.name: spec.digest for spec in source_specs(code)}
+    return _announce(home, artifacts, scope, list(sources.items()), sources)
 
 
-def _announce(home: Home, artifacts: ArtifactStore, scope: Scope, sources: list[tuple[str, str]]) -> int:
+def _announce(
+    home: Home, artifacts: ArtifactStore, scope: Scope, sources: list[tuple[str, str]], awaited: Container[str]
+) -> int:
     now = home.ledger.clock.now_us()
     with home.ledger.read() as reader:
         rows = reader.rows(sql.SELECT_ARRIVALS, (scope.project, scope.environment))
-        before = {row["source"]: (row["version"], row["visible"]) for row in rows}
+        before = {row["source"]: (row["version"], row["visible"], row["until_us"] // _DAY_US) for row in rows}
         versions = [fitting_version(reader, scope, name, digest) for name, digest in sources]
     news: list[tuple[str, str, int, int]] = []
     for version in versions:
         if version is not None:
+            known, counted, day = before.get(version.source, ("", 0, -1))
+            if known == version.id and day == now // _DAY_US and version.source not in awaited:
+                continue
             visible = rows_visible(load_manifest(artifacts, version.manifest), now)
-            known, counted = before.get(version.source, ("", 0))
             if (known, counted) != (version.id, visible):
                 news.append((version.source, version.id, visible, visible - counted))
     if news:

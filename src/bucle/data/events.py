@@ -104,7 +104,7 @@ class Validated(Event, kind="data.validated", version=1):
 
 @dataclass(frozen=True, slots=True)
 class Arrived(Event, kind="data.arrived", version=1):
-    """Rows of a source became visible since the tick before (K-12)."""
+    """Rows of a source became visible since the last such event of it (K-12): at a tick, or of a day when nobody waits."""
 
     source: str
     dataset: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bucle.data import ingest
 from bucle.delivery import store
 from bucle.delivery.errors import GatesNotPassed, NoEvidence
 from bucle.delivery.events import RolledBack
@@ -10,6 +11,7 @@ from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import Subject
 from bucle.delivery.releases import TEST
 from bucle.delivery.repositories import open_repository
+from bucle.features import materialize
 from bucle.ledger import Reader, Scope, Transaction, because, within
 from bucle.project import DEV, Checkout, current_release, dev_checkout, export_commit, load_project_file
 from bucle.registry import ModelVersion, Stage, find_version, set_stage
@@ -51,10 +53,10 @@ def model_subject(delivery: "Delivery", scope: Scope, target: str) -> tuple[Subj
 
 
 def plan_rollout(delivery: "Delivery", scope: Scope, subject: Subject) -> Rollout:
-    """Plan what will answer, and have each model loaded in its runtime (the build and test of K-24).
+    """Plan what will answer, have each model loaded in its runtime (the build and test of K-24) and its features readable now.
 
     Raises `delivery/no-evidence` when the environment's release declares no service of the model, and what serving raises
-    for a contract that does not hold or a model that does not load.
+    for a contract that does not hold or a model that does not load, and data and features for values that cannot be had.
     """
     code = code_of(delivery, scope)
     with delivery.home.ledger.read() as reader:
@@ -70,7 +72,17 @@ def plan_rollout(delivery: "Delivery", scope: Scope, subject: Subject) -> Rollou
     candidates = tuple(plan_candidate(code, service, version, subject.release) for service in services)
     for candidate in candidates:
         delivery.services.pool.warm(candidate)
+        _make_features_readable(delivery, code, scope, candidate)
     return Rollout(version, candidates)
+
+
+def _make_features_readable(delivery: "Delivery", code: Code, scope: Scope, candidate: Candidate) -> None:
+    """Catch up with the clock: while no model took a view in an environment, no tick kept it readable there."""
+    for view in candidate.contract.views:
+        moment = delivery.home.ledger.clock.now()
+        if not materialize(delivery.home, delivery.runners, code, scope, moment, only=view.name):
+            ingest(delivery.home, delivery.artifacts, delivery.runners, code, scope, view.source)
+            materialize(delivery.home, delivery.runners, code, scope, moment, only=view.name)
 
 
 def roll_out(transaction: Transaction, scope: Scope, rollout: Rollout) -> tuple[str, ...]:

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from bucle.features.exchange import FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
     from bucle.features.frames import FRAME_TIME, FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
-    from bucle.features.materialization import Materialized, materialize, materialize_due, record_rules_of
+    from bucle.features.materialization import Due, Materialized, keep_views, materialize, materialize_due, record_rules_of
     from bucle.features.offline import offline_features
-    from bucle.features.online import OnlineRow, OnlineStore, SQLiteOnlineStore, read_online, read_online_rows
+    from bucle.features.online import (
+        OnlineRow,
+        OnlineStore,
+        SQLiteOnlineStore,
+        read_online,
+        read_online_rows,
+        require_up_to_date,
+    )
     from bucle.features.rules import record_read, record_rules
-    from bucle.features.store import MaterializedView, list_materialized
+    from bucle.features.store import MaterializedView, kept_views, list_materialized
     from bucle.features.training import SPLIT, Label, LabelSpec, Planner, TrainingSet, TrainingSetSpec, planner
     from bucle.features.views import AggregateSpec, AggregateView, FeatureView, RoleView, View, ViewSpec, aggregates, features
 
@@ -31,6 +38,7 @@ _FACE = {
     "AggregateSpec": "views",
     "AggregateView": "views",
     "ColumnType": "columns",
+    "Due": "materialization",
     "Entity": "entities",
     "EntitySpec": "entities",
     "FeatureView": "views",
@@ -62,6 +70,8 @@ _FACE = {
     "aggregates": "views",
     "build_frame": "building",
     "features": "views",
+    "keep_views": "materialization",
+    "kept_views": "store",
     "list_materialized": "store",
     "materialize": "materialization",
     "materialize_due": "materialization",
@@ -74,6 +84,7 @@ _FACE = {
     "record_read": "rules",
     "record_rules": "rules",
     "record_rules_of": "materialization",
+    "require_up_to_date": "online",
     "split": "building",
 }
 
@@ -83,6 +94,7 @@ __all__ = [
     "AggregateSpec",
     "AggregateView",
     "ColumnType",
+    "Due",
     "Entity",
     "EntitySpec",
     "FeatureView",
@@ -114,6 +126,8 @@ __all__ = [
     "aggregates",
     "build_frame",
     "features",
+    "keep_views",
+    "kept_views",
     "list_materialized",
     "materialize",
     "materialize_due",
@@ -126,6 +140,7 @@ __all__ = [
     "record_read",
     "record_rules",
     "record_rules_of",
+    "require_up_to_date",
     "split",
 ]
 

@@ -108,6 +108,13 @@ class NotMaterialized(BucleError, code="features/not-materialized", status=409):
     next = "Run `bucle features materialize`."
 
 
+class BehindTheClock(BucleError, code="features/behind", status=409):
+    """A view was materialized once, but nothing in the environment takes it and nobody asked to keep it up."""
+
+    message = "The view {view!r} is readable in {environment!r} up to {until} only, not as of {as_of}."
+    next = "Run `bucle features materialize`: from then on it is kept up there."
+
+
 class BadFrameFile(BucleError, code="features/bad-frame-file"):
     """A stored training frame is not readable by this version."""
 

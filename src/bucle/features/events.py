@@ -26,6 +26,13 @@ class FeaturesMaterialized(Event, kind="features.materialized", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class ViewKept(Event, kind="features.view_kept", version=1):
+    """Somebody asked for a view in an environment: each tick keeps it readable online there, with a model or without."""
+
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
 class MaterializationFailed(Event, kind="features.materialization_failed", version=1):
     """A view that was due could not be materialized; what is readable stays as it was.
 

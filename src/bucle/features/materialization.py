@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -10,13 +10,20 @@ from weakref import WeakKeyDictionary
 
 from bucle.data import Snapshot, SnapshotVersion, commit_reason, get_version, take_snapshot
 from bucle.errors import BucleError, RemoteError
-from bucle.features.events import FeaturesMaterialized, MaterializationFailed
+from bucle.features.events import FeaturesMaterialized, MaterializationFailed, ViewKept
 from bucle.features.exchange import Extract, ExtractedRow, ExtractedValue, ExtractRequest, WantedView
 from bucle.features.online import OnlineRow, SQLiteOnlineStore, WindowState, merge_window
 from bucle.features.online.reading import stored_name, view_id
 from bucle.features.online.windows import Value, window_margin
 from bucle.features.rules import record_rules
-from bucle.features.store import DELETE_MATERIALIZED, MaterializedView, list_materialized, save_materialized
+from bucle.features.store import (
+    DELETE_MATERIALIZED,
+    INSERT_KEPT,
+    MaterializedView,
+    kept_views,
+    list_materialized,
+    save_materialized,
+)
 from bucle.features.views import ViewSpec
 from bucle.ledger import EventFilter, Home, Ledger, Scope, Transaction, because, from_us, to_us, within
 
@@ -36,6 +43,15 @@ class Materialized:
     until: datetime
     rows: int
     written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The code of an environment and those of its views that somebody reads online there."""
+
+    code: "Code"
+    scope: Scope
+    views: Container[str]
 
 
 @dataclass(slots=True)
@@ -91,16 +107,30 @@ def materialize(
         return [_write(home.ledger, desk, scope, work) for work in works]
 
 
-def materialize_due(home: Home, runners: "RunnerPool", due: Iterable[tuple["Code", Scope]]) -> list[Materialized]:
-    """For each project and environment: record new rules, make readable what is known now by the home's clock.
+def keep_views(ledger: Ledger, scope: Scope, views: Iterable[str]) -> None:
+    """Have each tick keep views readable in an environment from now on, also while no model there takes them."""
+    with ledger.read() as reader:
+        new = sorted(set(views) - kept_views(reader, scope))
+    if new:
+        with within(scope), ledger.write() as transaction:
+            for view in new:
+                seq = transaction.emit(ViewKept(view), view)
+                transaction.execute(INSERT_KEPT, (scope.project, scope.environment, view, seq))
+
+
+def materialize_due(home: Home, runners: "RunnerPool", due: Iterable[Due]) -> list[Materialized]:
+    """For each project and environment: record new rules, make readable what is known now of the views that are due.
 
     For a tick of the clock, after `data.ingest_due`. What fails is an event, `features.materialization_failed`, once for each
     definition and data version, and keeps no other project from being materialized.
     """
     done: list[Materialized] = []
-    for code, scope in due:
+    for each in due:
+        code, scope = each.code, each.scope
         record_rules_of(home, code, scope)
         for view in code.description.of("view"):
+            if view.name not in each.views:
+                continue
             try:
                 done += materialize(home, runners, code, scope, home.ledger.clock.now(), only=view.name)
             except (BucleError, RemoteError) as error:

@@ -17,6 +17,8 @@ SET version = excluded.version, features = excluded.features, until_us = exclude
   event = coalesce(excluded.event, materialized_view.event)
 """
 DELETE_MATERIALIZED = "DELETE FROM materialized_view WHERE project = ? AND environment = ? AND view = ? AND digest = ?"
+SELECT_KEPT = "SELECT view FROM kept_view WHERE project = ? AND environment = ?"
+INSERT_KEPT = "INSERT INTO kept_view (project, environment, view, event) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 SELECT_RULES = "SELECT event FROM feature_rules WHERE project = ? AND kind = ? AND name = ? AND digest = ? AND commit_sha = ?"
 SELECT_RULES_BEFORE = """
 SELECT digest, event FROM feature_rules WHERE project = ? AND kind = ? AND name = ? ORDER BY event DESC LIMIT 1
@@ -46,6 +48,11 @@ def list_materialized(reader: Reader | Transaction, scope: Scope) -> list[Materi
     """Return what is readable online in a scope, by view, the newest first."""
     rows = reader.rows(SELECT_MATERIALIZED, (scope.project, scope.environment))
     return [MaterializedView(row[0], row[1], row[2], row[3], tuple(row[4].split("\n")), row[5], row[6]) for row in rows]
+
+
+def kept_views(reader: Reader | Transaction, scope: Scope) -> set[str]:
+    """Return the names of the views that somebody asked for in a scope: ticks keep them readable online."""
+    return {row[0] for row in reader.rows(SELECT_KEPT, (scope.project, scope.environment))}
 
 
 def save_materialized(transaction: Transaction, scope: Scope, held: MaterializedView) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from bucle.pipelines.errors import BadParameter
 from bucle.pipelines.lint import check_call
 from bucle.pipelines.sessions import current_session
-from bucle.pipelines.triggers import OnDegradation, Trigger
+from bucle.pipelines.triggers import OnDegradation, OnNewData, Trigger
 from bucle.project import Definition, code_closure
 
 _TYPES: Mapping[str, Any] = {"int": int, "float": float, "bool": bool, "str": str}
@@ -36,6 +36,11 @@ class PipelineSpec(msgspec.Struct, frozen=True):
     triggers: list[Trigger]
     retrain_cost: float | None
     code: str
+
+    @property
+    def waits_for(self) -> set[str]:
+        """The sources whose new rows start a run."""
+        return {trigger.source for trigger in self.triggers if isinstance(trigger, OnNewData)}
 
 
 class Pipeline(Definition):

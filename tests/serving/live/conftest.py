@@ -220,12 +220,19 @@ def fresh(template: Template, tmp_path: Path) -> Iterator[Served]:
     yield from _serve(template, tmp_path)
 
 
-def _serve(template: Template, folder: Path) -> Iterator[Served]:
+@pytest.fixture
+def idle(template: Template, tmp_path: Path) -> Iterator[Served]:
+    """A home of the test's own where no model serves yet."""
+    yield from _serve(template, tmp_path, deployed=False)
+
+
+def _serve(template: Template, folder: Path, *, deployed: bool = True) -> Iterator[Served]:
     shutil.copytree(template.folder, folder / "served")
     house = open_house(folder / "served" / "home", "call")
     client = _client(house)
     made = Served(folder / "served" / "air", house, client, template.versions)
-    made.deploy()
+    if deployed:
+        made.deploy()
     yield made
     client.close()
 

@@ -1,7 +1,7 @@
 """The online store: the newest feature values of each entity, for serving."""
 
 from bucle.features.online.protocol import NEVER, OnlineRow, OnlineStore
-from bucle.features.online.reading import read_online, read_online_rows
+from bucle.features.online.reading import read_online, read_online_rows, require_up_to_date
 from bucle.features.online.sqlite import SQLiteOnlineStore
 from bucle.features.online.windows import WindowState, merge_window
 
@@ -14,4 +14,5 @@ __all__ = [
     "merge_window",
     "read_online",
     "read_online_rows",
+    "require_up_to_date",
 ]

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from bucle.features import store
-from bucle.features.errors import NotMaterialized, TooFarBack
+from bucle.features.errors import BehindTheClock, NotMaterialized, TooFarBack
 from bucle.features.keys import encode_key
 from bucle.features.online.protocol import OnlineRow
 from bucle.features.online.sqlite import SQLiteOnlineStore
@@ -22,6 +22,7 @@ class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     values: dict[str, object]
 
 
+_TWO_HOURS_US = 7_200_000_000
 _held = msgspec.msgpack.Decoder(HeldRow)
 
 
@@ -51,6 +52,20 @@ def read_online_rows(
                 raise NotMaterialized(view=view.name, definition=view.digest[:12], environment=scope.environment)
             _read_view(online, view, names, rows, at_us, results)
     return results
+
+
+def require_up_to_date(ledger: Ledger, scope: Scope, views: Sequence[ViewSpec], as_of: datetime) -> None:
+    """Refuse to read views that no tick keeps up any more, where what is held may be old news.
+
+    The latest tick may still be at work, so what reaches the hour before it passes. Raises `features/behind`.
+    """
+    with ledger.read() as reader:
+        until = {(held.view, held.digest): held.until_us for held in store.list_materialized(reader, scope)}
+    for view in views:
+        reached = until.get((view.name, view.digest))
+        if reached is not None and reached < to_us(as_of) - _TWO_HOURS_US:
+            moments = {"until": format_instant(from_us(reached)), "as_of": format_instant(as_of)}
+            raise BehindTheClock(view=view.name, environment=scope.environment, **moments)
 
 
 def view_id(view: ViewSpec) -> str:

@@ -22,6 +22,14 @@ CREATE TABLE materialized_view (
   PRIMARY KEY (project, environment, view, digest)
 );
 
+CREATE TABLE kept_view (
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  view TEXT NOT NULL,
+  event BIGINT NOT NULL,
+  PRIMARY KEY (project, environment, view)
+);
+
 CREATE TABLE feature_rules (
   project TEXT NOT NULL,
   kind TEXT NOT NULL,

@@ -1,6 +1,7 @@
 """Routes of data: ingest, versions, what differs, schemas, validation, files of a version."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
@@ -27,10 +28,14 @@ from bucle.data import (
     version_files,
     vetoed_months,
 )
-from bucle.ledger import StoredEvent, Subscription
+from bucle.ledger import Scope, StoredEvent, Subscription
+from bucle.pipelines import PipelineSpec
+from bucle.project import DEV
+from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
+from bucle.serving import active_deployments
 
 _DATA = "/api/v1/projects/{project}/data"
 
@@ -41,9 +46,21 @@ def compose(house: House) -> None:
     house.add(codes)
 
     def due(event: StoredEvent) -> None:
-        ingest_due(house.home, house.artifacts, house.runners, codes.active(), watch)
+        with house.ledger.read() as reader:
+            serving = {deployment.scope for deployment in active_deployments(reader)}
+        awaited = partial(_awaited, serving)
+        ingest_due(house.home, house.artifacts, house.runners, codes.active(), watch, awaited)
 
     house.subscribe(Subscription("data.ingest_due", ("ledger.ticked", "project.environment_pointed"), due))
+
+
+def _awaited(serving: set[Scope], code: Code, scope: Scope) -> set[str]:
+    """Return the sources whose rows somebody waits for: all where a model serves, else those that start a pipeline."""
+    if scope in serving:
+        return {record.name for record in code.description.of("source")}
+    if scope.environment == DEV:
+        return set()
+    return {source for spec in code.description.specs("pipeline", PipelineSpec) for source in spec.waits_for}
 
 
 @dataclass(frozen=True, slots=True)

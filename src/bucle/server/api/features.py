@@ -1,6 +1,7 @@
 """Routes of features: what there is, joined offline, made readable online, read online; and the tick that keeps them fresh."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from bucle.data import Snapshot, take_snapshot
 from bucle.errors import BucleError
 from bucle.features import (
+    Due,
     FrameAnswer,
     FrameRequest,
     JoinAnswer,
@@ -19,14 +21,17 @@ from bucle.features import (
     TrainingSetSpec,
     UnknownFeature,
     ViewSpec,
+    keep_views,
+    kept_views,
     list_materialized,
     materialize,
     materialize_due,
     read_online_rows,
     record_read,
+    require_up_to_date,
 )
 from bucle.ledger import Ledger, Scope, StoredEvent, Subscription, from_us, parse_instant, within
-from bucle.project import DEV, list_projects, suggest
+from bucle.project import DEV, suggest
 from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
@@ -49,28 +54,38 @@ def compose(house: House) -> None:
     house.subscribe(Subscription("features.materialize_due", kinds, due))
 
 
-def _due(house: House, codes: Codes) -> list[tuple[Code, Scope]]:
-    """Return the code of each environment that needs features online, and that of deployed models with older definitions.
+def _due(house: House, codes: Codes) -> list[Due]:
+    """Return the code of each environment with the views that are read online there, by the digests of their rules.
 
-    `dev` needs them once somebody has materialized there, or a model serves there.
+    These are the views of the models that answer or stand by there, and those that somebody asked for. A model may have been
+    trained with older rules than the environment's code has now: then its own code is due too.
     """
+    active = codes.active()
     with house.ledger.read() as reader:
         deployed = active_deployments(reader)
-        dev = {project.name for project in list_projects(reader) if list_materialized(reader, Scope(project.name, DEV))}
-    dev |= {each.project for each in deployed if each.environment == DEV}
-    due = [(code, scope) for code, scope in codes.active() if scope.environment != DEV or scope.project in dev]
-    declared = {(scope, spec.digest) for code, scope in due for spec in code.description.specs("view", ViewSpec)}
-    older = {
-        (each.scope, each.candidate.commit)
-        for each in deployed
-        if each.candidate.commit and any((each.scope, view.digest) not in declared for view in each.candidate.contract.views)
-    }
-    for scope, commit in sorted(older, key=str):
+        kept = {scope: kept_views(reader, scope) for _, scope in active}
+    taken: dict[Scope, dict[str, str]] = {}
+    for each in deployed:
+        taken.setdefault(each.scope, {}).update((view.digest, each.candidate.commit) for view in each.candidate.contract.views)
+    due = []
+    for code, scope in active:
+        older = taken.get(scope, {})
+        specs = code.description.specs("view", ViewSpec)
+        due.append(Due(code, scope, {spec.name for spec in specs if spec.digest in older or spec.name in kept[scope]}))
+        for spec in specs:
+            older.pop(spec.digest, None)
+    return due + [each for scope, older in taken.items() for each in _older(codes, scope, older)]
+
+
+def _older(codes: Codes, scope: Scope, commits: dict[str, str]) -> Iterator[Due]:
+    """Give the code of the commits (by the digest of a view) whose views the environment's code has no more."""
+    for commit in sorted(set(commits.values()) - {""}):
         try:
-            due.append((codes.at(scope.project, commit), scope))
+            code = codes.at(scope.project, commit)
         except BucleError as error:
             _log.warning("the code of the model that serves in %s cannot be loaded: %s", scope, error)
-    return due
+            continue
+        yield Due(code, scope, {spec.name for spec in code.description.specs("view", ViewSpec) if spec.digest in commits})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +164,7 @@ def show_views(call: Call) -> list[FeatureView]:
 
 
 def make_readable(call: Call) -> list[MaterializeAnswer]:
-    """Materialize views up to a moment."""
+    """Materialize views up to a moment; from then on each tick keeps them readable."""
     code, scope = _code(call)
     body: MaterializeBody = call.body
     if body.view is not None:
@@ -157,6 +172,7 @@ def make_readable(call: Call) -> list[MaterializeAnswer]:
     until = parse_instant(body.until) if body.until else call.house.ledger.clock.now()
     until = min(until, call.house.ledger.clock.now())
     done = materialize(call.house.home, call.house.runners, code, scope, until, only=body.view)
+    keep_views(call.house.ledger, scope, [body.view] if body.view else [each.view for each in done])
     return [MaterializeAnswer(each.view, each.until, each.rows, each.written) for each in done]
 
 
@@ -168,6 +184,7 @@ def read_features(call: Call) -> OnlineAnswer:
     _require_views(code, body.views)
     as_of = parse_instant(body.as_of) if body.as_of else call.house.ledger.clock.now()
     views = [specs[name] for name in body.views or specs]
+    require_up_to_date(call.house.ledger, scope, views, as_of)
     return OnlineAnswer(as_of, read_online_rows(call.house.ledger, scope, views, body.rows, as_of))
 
 
