@@ -4,6 +4,17 @@ from bucle.delivery.checking import Checker, checkout_of
 from bucle.delivery.checks import CHECKS, Bench, Check
 from bucle.delivery.delivery import Delivery
 from bucle.delivery.errors import GitRefused, NoRepository, NotOwnRepository, PushTooLarge, UnknownCheckRun
+from bucle.delivery.judging import (
+    LATENCY_EDGES_MS,
+    Counts,
+    Detectability,
+    ErrorEvidence,
+    Judgement,
+    LatencyEvidence,
+    PairedLossEvidence,
+    alpha_of,
+    detectable,
+)
 from bucle.delivery.moves import RolledBackTo, approve, deploy_automatically, promote, refuse, roll_back
 from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import Promotion, get_promotion, list_promotions
@@ -21,6 +32,7 @@ from bucle.delivery.results import CheckResult, CheckRun, Finding, Verdict, get_
 
 __all__ = [
     "CHECKS",
+    "LATENCY_EDGES_MS",
     "MAIN",
     "TEST",
     "Bench",
@@ -29,11 +41,17 @@ __all__ = [
     "CheckRun",
     "Checker",
     "Commit",
+    "Counts",
     "Delivery",
+    "Detectability",
+    "ErrorEvidence",
     "Finding",
     "GitRefused",
+    "Judgement",
+    "LatencyEvidence",
     "NoRepository",
     "NotOwnRepository",
+    "PairedLossEvidence",
     "Policy",
     "Promotion",
     "PushTooLarge",
@@ -43,9 +61,11 @@ __all__ = [
     "RolledBackTo",
     "UnknownCheckRun",
     "Verdict",
+    "alpha_of",
     "approve",
     "checkout_of",
     "deploy_automatically",
+    "detectable",
     "ensure_repository",
     "get_check_run",
     "get_promotion",
