@@ -194,6 +194,49 @@ def test_a_project_may_package_classes_of_its_own_and_only_those_it_defines(
             load_model(pack(schema), own=["ownmodel"])
 
 
+ARGUMENT = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": '"chosen"', "is_json": True}
+TUPLE = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [ARGUMENT]}
+NO_STATE = {
+    "__class__": "dict",
+    "__module__": "builtins",
+    "__loader__": "DictNode",
+    "content": {},
+    "key_types": {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": []},
+}
+FUNCTION = {"__class__": "forget", "__module__": "owntool"}
+CALLS: dict[str, dict[str, Any]] = {
+    "a list": FUNCTION | {"__loader__": "ListNode", "content": [ARGUMENT]},
+    "a set": FUNCTION | {"__loader__": "SetNode", "content": [ARGUMENT]},
+    "a loss": FUNCTION | {"__loader__": "LossNode", "__reduce__": {"args": TUPLE}, "content": NO_STATE},
+    "a constructor": FUNCTION | {"__loader__": "ConstructorFromReduceNode", "content": TUPLE},
+    "a dictionary": NO_STATE | FUNCTION,
+    "a dictionary's key": NO_STATE
+    | {
+        "content": {"chosen": ARGUMENT},
+        "key_types": NO_STATE["key_types"] | {"content": [FUNCTION | {"__loader__": "FunctionNode"}]},
+    },
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_file_cannot_have_a_function_of_the_project_called_while_it_loads(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "owntool.py").write_text("called = []\ndef forget(*what):\n    called.append(what)\n    return {}\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import owntool  # type: ignore[import-not-found]
+
+    owntool.called.clear()
+    members = canonical(skops.io.dumps(holder("extra")))
+    schema = json.loads(members["schema.json"])
+    assert schema["content"]["content"]["extra"]["content"] == '"extra"'
+    schema["content"]["content"]["extra"] = CALLS[name]
+    members |= {"schema.json": json.dumps(schema).encode(), HEADER: b'{"protocol":1}'}
+    with pytest.raises(BrokenPackage):
+        load_model(pack(members), own=["owntool"])
+    assert owntool.called == []
+
+
 def test_a_model_that_cannot_be_packaged_says_so() -> None:
     with pytest.raises((UnpackableModel, UntrustedTypes)):
         dump_model(holder(lambda row: row))

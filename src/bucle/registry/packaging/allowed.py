@@ -1,18 +1,18 @@
 """What may stand in a package: the audited list of types beyond those that skops trusts, and the kinds of node.
 
 A name is on the list when constructing it, or restoring its state, copies attributes or arrays and runs nothing that
-the file chooses; for a function, when calling it with arguments from the file has no effect beyond its result. The
-sources of scikit-learn 1.9 and skops 0.16 were searched for `__setstate__`, `__reduce__` and `__new__` of each; of the
-Cython types the code behind them was not read to the end. The trees (`Tree`, `KDTree`, `BallTree`) believe the indices
-in their arrays: a forged one can crash the process that asks it for a prediction, which is why models run in child
-processes.
+the file chooses; for a function, when calling it with arguments from the file has no effect beyond its result. Of each,
+`__new__`, `__cinit__`, `__reduce__` and `__setstate__` were read in the sources of scikit-learn 1.9 (the Cython ones, which
+its wheels carry, too): the Cython types assign arrays and numbers, `Tree` copies its arrays into memory of its own after
+checking their types and shapes, and none imports, opens a file or calls what its state holds. What they do not check are the
+indices within those arrays and the number of outputs of a `Tree`: a forged one can make them read beyond their memory and
+crash the process, when it loads or when it predicts, which is why models run in child processes.
 """
 
 LOADERS = frozenset(
     {
         "BytearrayNode",
         "BytesNode",
-        "ConstructorFromReduceNode",
         "DTypeNode",
         "DefaultDictNode",
         "DictNode",
@@ -35,7 +35,25 @@ LOADERS = frozenset(
     }
 )
 """Kinds of node that may stand in a package. Not: methods and `operator` objects, which reach any attribute of an object,
-and references to earlier nodes, which the canonical form has no need of."""
+constructors with arguments, which call any allowed name with what the file says, and references to earlier nodes, which the
+canonical form has no need of."""
+
+CALLED = {
+    "DictNode": ("builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"),
+    "ListNode": ("builtins.list",),
+    "LossNode": ("sklearn._loss._loss.", "sklearn.linear_model._sgd_fast."),
+    "NdArrayNode": ("numpy.",),
+    "PartialNode": ("functools.partial",),
+    "RandomGeneratorNode": ("numpy.random._generator.Generator",),
+    "RandomStateNode": ("numpy.random.mtrand.RandomState",),
+    "SetNode": ("builtins.set",),
+    "TreeNode": ("sklearn.tree._tree.Tree",),
+}
+"""Kinds of node that call the name they bear, and what that may be (all of a module where it ends in a dot): otherwise a file
+could have any allowed function or class, those of the project too, called with arguments of its choice while it loads."""
+
+KEY_TYPES = ("builtins.", "numpy.")
+"""Where the types of a dictionary's keys may come from: each is called with a key."""
 
 TYPES = frozenset(
     {

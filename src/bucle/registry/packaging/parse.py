@@ -10,12 +10,12 @@ from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from bucle.registry.errors import BrokenPackage, NewerPackage
-from bucle.registry.packaging.allowed import LOADERS
+from bucle.registry.packaging.allowed import CALLED, KEY_TYPES, LOADERS
 from bucle.registry.packaging.protocol import HEADER, PROTOCOL
 
 SCHEMA = "schema.json"
 DEEPEST = 200
-_UNREADABLE = (BadZipFile, KeyError, ValueError, RuntimeError, EOFError, OSError, struct.error)
+_UNREADABLE = (BadZipFile, KeyError, TypeError, ValueError, RuntimeError, EOFError, OSError, struct.error)
 """What reading a zip file or JSON raises when bytes are wrong; a RuntimeError means a recursion, or a zip feature of others."""
 _MEMBER = re.compile(r"[0-9a-f]{32}\.(npy|npz|bin)")
 
@@ -64,8 +64,28 @@ def _read_v1(data: bytes, archive: ZipFile) -> Parsed:
             raise BrokenPackage(reason=f"it holds a node of the kind {str(node['__loader__'])[:60]!r}")
         if "__id__" in node or not isinstance(node.get("file", ""), str) or ("file" in node and node["file"] not in names):
             raise BrokenPackage(reason="it refers to what it does not hold")
-        found.add(f"{node['__module__']}.{node['__class__']}")
+        _check_calls(node)
+        found.add(_name(node))
     return Parsed(data, 1, tuple(sorted(found)))
+
+
+def _check_calls(node: dict[str, Any]) -> None:
+    """Refuse a node that would call something else than its kind is for."""
+    called = CALLED.get(node["__loader__"])
+    if called is not None and not _is_one_of(_name(node), called):
+        raise BrokenPackage(reason=f"its {node['__loader__']} would call {_name(node)[:80]}")
+    if node["__loader__"] == "DictNode":
+        for key in node["key_types"]["content"]:
+            if key["__loader__"] != "TypeNode" or not _is_one_of(_name(key), KEY_TYPES):
+                raise BrokenPackage(reason=f"its keys would be made by {_name(key)[:80]}")
+
+
+def _name(node: dict[str, Any]) -> str:
+    return f"{node['__module__']}.{node['__class__']}"
+
+
+def _is_one_of(name: str, names: tuple[str, ...]) -> bool:
+    return any(name.startswith(each) if each.endswith(".") else name == each for each in names)
 
 
 READERS: dict[int, Callable[[bytes, ZipFile], Parsed]] = {1: _read_v1}
