@@ -60,3 +60,30 @@ def test_the_same_predictions_are_no_better() -> None:
 def test_many_rows_need_little_memory_at_a_time() -> None:
     first, second = losses(RANDOM(0), 50_000, 0.05)
     assert paired_difference(first, second, seed=0, resamples=100).rows == 50_000
+
+
+def days_of_weather(random: np.random.Generator, days: int, each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two equally good models; on each day the weather favours one of them for all of its rows."""
+    favour = np.repeat(random.normal(0, 0.05, days), each)
+    first, second = (random.random(days * each) * 0.5 for _ in range(2))
+    return first + favour, second, np.repeat(np.arange(days) * 24 + 7, each)
+
+
+def test_an_equal_challenger_is_not_promoted_by_the_weather_of_a_few_days() -> None:
+    random, cases, by_day, by_row = RANDOM(2013), 1500, 0, 0
+    for case in range(cases):
+        first, second, hours = days_of_weather(random, 20, 50)
+        by_day += paired_difference(first, second, case, 500, hours).positive
+        by_row += paired_difference(first, second, case, 200).positive if case < 300 else 0
+    assert 0.02 <= by_day / cases <= 0.06
+    assert by_row / 300 > 0.12, "rows that count as independent promote it far too often: the days matter"
+
+
+def test_days_are_drawn_where_there_are_enough_of_them_else_hours_else_rows() -> None:
+    loss = RANDOM(1).random((2, 240))
+    found = [
+        paired_difference(*loss, seed=1, resamples=50, hours=hours)
+        for hours in (np.arange(240), np.arange(240) // 12, np.zeros(240, dtype=np.int64), None)
+    ]
+    assert [(each.groups, each.unit) for each in found] == [(10, "day"), (20, "hour"), (240, "row"), (240, "row")]
+    assert len({each.mean for each in found}) == 1

@@ -111,6 +111,14 @@ def test_rows_of_one_class_leave_some_metrics_undefined() -> None:
     assert "roc_auc" in found.undefined and "roc_auc" not in found.metrics and found.positives == 0
 
 
+def test_a_slice_in_which_a_class_does_not_occur_is_not_enough_to_judge_by(store: ArtifactStore) -> None:
+    past, recent = flights(2000, 1), flights(1000, 2)
+    punctual = recent.table.with_columns(late=pl.when(pl.col("origin") == "EWR").then(pl.lit(False)).otherwise(pl.col("late")))
+    found = evaluate_model(boosted(past), replace(recent, table=punctual), ["origin"], trained_on=past, store=store)
+    held = {each.value: (each.positives, each.enough) for each in found.slices_by("origin")}
+    assert held["EWR"] == (0, False) and held["JFK"][1]
+
+
 def test_a_model_that_answers_nan_or_rows_without_labels_are_refused() -> None:
     frame = flights(200, 1)
 

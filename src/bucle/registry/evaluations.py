@@ -1,6 +1,7 @@
 """What an evaluation found: metrics over all rows and each slice, against a trivial baseline. Plain structs; nothing heavy."""
 
 from html import escape
+from typing import Literal
 
 import msgspec
 
@@ -12,7 +13,8 @@ class Baseline(msgspec.Struct, frozen=True):
     """What always answering the same would cost on the same rows, and by how much the model is better (BR-M5).
 
     `value` is the answer: the share of positives, or the mean, of the training label; `source` says of which rows.
-    `gain` is the mean of (baseline's loss - model's loss) per row, with one-sided 95 % bounds.
+    `gain` is the mean of (baseline's loss - model's loss) per row, with one-sided 95 % bounds; for these `groups` days, hours
+    or rows (`unit`) count as independent.
     """
 
     value: tuple[float, ...]
@@ -21,6 +23,8 @@ class Baseline(msgspec.Struct, frozen=True):
     gain: float
     gain_low: float
     gain_high: float
+    groups: int = 0
+    unit: Literal["day", "hour", "row"] = "row"
 
 
 class SliceResult(msgspec.Struct, frozen=True):
@@ -41,8 +45,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """How a model did on rows that it had not learned from.
 
     `metrics` hold what the rows define, `undefined` the names of what they do not. `losses` is the artifact of each row's
-    loss, in order; two evaluations with the same `rows_id` are of the same rows. `model` is the artifact of the model's
-    bytes. `id` is the artifact of this struct.
+    loss, in order, `hours` that of each row's hour; two evaluations with the same `rows_id` are of the same rows. `model` is
+    the artifact of the model's bytes. `id` is the artifact of this struct.
     """
 
     task: Task
@@ -61,6 +65,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     last_us: int | None
     columns: tuple[str, ...]
     seed: int
+    hours: str = ""
     training: dict[str, float] = {}
     id: str = ""
 

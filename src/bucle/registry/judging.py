@@ -9,7 +9,7 @@ from bucle.registry.errors import BadGate
 from bucle.registry.evaluations import Evaluation, SliceResult
 from bucle.registry.gates import Champion, Gate, GateResult, Judgement, JudgeOrder
 from bucle.registry.packages import LoadReport
-from bucle.registry.scoring import read_losses
+from bucle.registry.scoring import read_hours, read_losses
 
 if TYPE_CHECKING:
     from bucle.artifacts import ArtifactStore
@@ -65,7 +65,8 @@ def better_than_production(evaluation: Evaluation, champion: Champion | None, st
     if other.rows_id != evaluation.rows_id:
         reason = f"{champion.version} was evaluated on other rows; a comparison needs the same ones."
         return GateResult(name, "production", False, evidence, reason)
-    difference = paired_difference(read_losses(store, other.losses), read_losses(store, evaluation.losses), seed)
+    losses = read_losses(store, other.losses), read_losses(store, evaluation.losses)
+    difference = paired_difference(*losses, seed, hours=read_hours(store, evaluation.hours))
     numbers = _numbers(difference) | {"loss": evaluation.mean_loss, "champion_loss": other.mean_loss}
     return GateResult(name, "production", difference.positive, evidence | numbers, _compared(champion.version, difference))
 
@@ -73,7 +74,7 @@ def better_than_production(evaluation: Evaluation, champion: Champion | None, st
 def better_than_baseline(evaluation: Evaluation) -> GateResult:
     """Judge whether the mean loss is smaller than that of always answering the same, by more than chance (BR-M5)."""
     held = evaluation.baseline
-    gain = Difference(held.gain, held.gain_low, held.gain_high, evaluation.rows)
+    gain = Difference(held.gain, held.gain_low, held.gain_high, evaluation.rows, held.groups, held.unit)
     answer = ", ".join(f"{each:.4g}" for each in held.value)
     evidence = _numbers(gain) | {"answer": list(held.value), "source": held.source, "loss": evaluation.mean_loss}
     name = f"always answering {answer} (from the {held.source})"
@@ -156,18 +157,20 @@ def _own(gate: Gate, evaluation: Evaluation) -> GateResult:
 
 
 def _compared(other: str, difference: Difference) -> str:
+    rows = f"{difference.rows:,} rows" + (f" of {difference.groups:,} {difference.unit}s" if difference.unit != "row" else "")
     bounds = f"loss smaller by {difference.mean:.4g} a row, at least {difference.low:.4g} with 95 % confidence"
     if difference.positive:
-        return f"Better than {other}: {bounds}, on {difference.rows:,} rows."
+        return f"Better than {other}: {bounds}, on {rows}."
     if difference.negative:
-        return f"Worse than {other}: loss greater by {-difference.mean:.4g} a row, on {difference.rows:,} rows."
+        return f"Worse than {other}: loss greater by {-difference.mean:.4g} a row, on {rows}."
     if difference.mean == difference.low == difference.high:
         return f"No better than {other}: the losses are the same."
-    return f"Not shown to be better than {other}: {bounds}, on {difference.rows:,} rows."
+    return f"Not shown to be better than {other}: {bounds}, on {rows}."
 
 
 def _numbers(difference: Difference) -> dict[str, object]:
-    return {"gain": difference.mean, "gain_low": difference.low, "gain_high": difference.high, "rows": difference.rows}
+    bounds = {"gain": difference.mean, "gain_low": difference.low, "gain_high": difference.high}
+    return bounds | {"rows": difference.rows, "groups": difference.groups, "unit": difference.unit}
 
 
 def _no_metric(metric: str, evaluation: Evaluation) -> str:

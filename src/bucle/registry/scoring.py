@@ -12,7 +12,7 @@ from bucle.features import FrameColumn
 from bucle.ledger import to_us
 from bucle.project import Task
 from bucle.registry.answers import answers, classes_of, coded, task_of
-from bucle.registry.bootstrap import Difference, paired_difference
+from bucle.registry.bootstrap import Difference, Ints, hours_of, paired_difference
 from bucle.registry.errors import BadEvaluation
 from bucle.registry.evaluations import Baseline, Evaluation, SliceResult
 from bucle.registry.frames import aligned, rows_id, slices_of
@@ -40,6 +40,7 @@ class _Scored:
     trivial: Floats
     trivial_losses: Floats
     seed: int
+    hours: Ints | None
 
     def taken(self, mask: NDArray[np.bool_]) -> "_Scored":
         """Return some of the rows."""
@@ -50,12 +51,13 @@ class _Scored:
             losses=self.losses[mask],
             trivial=self.trivial[mask],
             trivial_losses=self.trivial_losses[mask],
+            hours=None if self.hours is None else self.hours[mask],
         )
 
     @property
     def gain(self) -> Difference:
         """By how much the model's loss is smaller than the baseline's."""
-        return paired_difference(self.trivial_losses, self.losses, self.seed)
+        return paired_difference(self.trivial_losses, self.losses, self.seed, hours=self.hours)
 
     @property
     def positives(self) -> int | None:
@@ -65,7 +67,10 @@ class _Scored:
     @property
     def enough(self) -> bool:
         """Whether the rows are enough to be judged by."""
-        counts = np.bincount(self.y.astype(np.int64)) if self.task == "classification" else np.array([len(self.y)])
+        if self.task == "regression":
+            return len(self.y) >= FEWEST_ROWS
+        classes = 2 if self.predicted.ndim == 1 else self.predicted.shape[1]
+        counts = np.bincount(self.y.astype(np.int64), minlength=classes)  # one that does not occur is the scarcest
         return len(self.y) >= FEWEST_ROWS and int(counts.min()) >= FEWEST_OF_A_CLASS
 
 
@@ -91,7 +96,7 @@ def evaluate_model(
         raise BadEvaluation(reason="there are no rows")
     task = task_of(model, task)
     rows = aligned(frame.columns, frame.X, columns or frame.columns)
-    scored = _score(model, rows, frame.y, task, trained_on, frame.seed)
+    scored = _score(model, rows, frame, task, trained_on)
     metrics, undefined = _metrics(scored.task, scored.y, scored.predicted)
     return Evaluation(
         task=task,
@@ -105,6 +110,7 @@ def evaluate_model(
         baseline=_baseline(scored, trained_on is not None),
         mean_loss=float(scored.losses.mean()),
         losses=_keep(store, scored.losses),
+        hours="" if scored.hours is None else _keep(store, scored.hours),
         rows_id=rows_id(frame),
         first_us=_moment(frame.times.min()),
         last_us=_moment(frame.times.max()),
@@ -126,16 +132,22 @@ def read_losses(store: "ArtifactStore", id: str) -> Floats:
     return np.asarray(np.load(io.BytesIO(store.get_bytes(id)), allow_pickle=False), dtype=np.float64)
 
 
-def _score(model: Any, rows: Floats, label: NDArray[Any], task: Task, trained_on: "TrainingFrame | None", seed: int) -> _Scored:
+def read_hours(store: "ArtifactStore", id: str) -> Ints | None:
+    """Return the hours of an evaluation's rows, None where its frame has no moments."""
+    return np.asarray(np.load(io.BytesIO(store.get_bytes(id)), allow_pickle=False), dtype=np.int64) if id else None
+
+
+def _score(model: Any, rows: Floats, frame: "TrainingFrame", task: Task, trained_on: "TrainingFrame | None") -> _Scored:
     classes = classes_of(model, task)
-    y, predicted = coded(label, classes), answers(model, rows, task)
+    y, predicted = coded(frame.y, classes), answers(model, rows, task)
     learned = coded(trained_on.y, classes) if trained_on is not None and len(trained_on.y) else y
     if predicted.ndim == 1:
         trivial = np.full(len(y), float(learned.mean()))
     else:
         shares = np.bincount(learned.astype(np.int64), minlength=predicted.shape[1]) / len(learned)
         trivial = np.tile(shares, (len(y), 1))
-    return _Scored(task, y, predicted, row_losses(y, predicted), trivial, row_losses(y, trivial), seed)
+    hours = None if frame.times.null_count() else hours_of(frame.times.dt.epoch("us").to_numpy())
+    return _Scored(task, y, predicted, row_losses(y, predicted), trivial, row_losses(y, trivial), frame.seed, hours)
 
 
 def _metrics(task: Task, y: Floats, predicted: Floats) -> tuple[dict[str, float], list[str]]:
@@ -152,6 +164,8 @@ def _baseline(scored: _Scored, learned: bool) -> Baseline:
         gain=gain.mean,
         gain_low=gain.low,
         gain_high=gain.high,
+        groups=gain.groups,
+        unit=gain.unit,
     )
 
 
@@ -170,11 +184,11 @@ def _slice(column: str, value: str, scored: _Scored) -> SliceResult:
     )
 
 
-def _keep(store: "ArtifactStore | None", losses: Floats) -> str:
+def _keep(store: "ArtifactStore | None", values: Floats | Ints) -> str:
     if store is None:
         return ""
     buffer = io.BytesIO()
-    np.save(buffer, losses, allow_pickle=False)
+    np.save(buffer, values, allow_pickle=False)
     return store.put_bytes(buffer.getvalue())
 
 

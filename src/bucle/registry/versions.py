@@ -272,7 +272,8 @@ def _enter_lineage(tx: Transaction, id: str, number: int, draft: VersionDraft, s
     tx.node(id, "artifact", "model_version", f"{draft.model}@{number}", seq)
     kept = {package.id: "package", package.model: "model"} | {each.artifact: each.name for each in package.files}
     if draft.evaluation is not None:
-        kept |= {draft.evaluation.id: "evaluation"} | ({draft.evaluation.losses: "losses"} if draft.evaluation.losses else {})
+        parts = {draft.evaluation.losses: "losses", draft.evaluation.hours: "hours"}
+        kept |= {draft.evaluation.id: "evaluation"} | {artifact: role for artifact, role in parts.items() if artifact}
     for artifact, role in kept.items():
         tx.node(artifact, "artifact", role, f"{draft.model}@{number} {role}", seq)
         tx.edge(artifact, id, role, seq)
