@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tests.registry.conftest import flights
 
@@ -123,14 +124,10 @@ def test_a_model_that_does_not_load_fails(store: ArtifactStore) -> None:
 
 
 def broken(store: ArtifactStore, package: object) -> object:
-    import msgspec
-
     return msgspec.structs.replace(package, model=store.put_bytes(b"no model"))
 
 
 def test_a_model_that_answers_otherwise_elsewhere_is_not_loadable(store: ArtifactStore) -> None:
-    import msgspec
-
     package = package_model(store, fit(), PAST.columns, "late", example=RECENT.X)
     shifted = msgspec.structs.replace(
         package,
@@ -165,6 +162,27 @@ def test_a_gate_that_cannot_judge_says_where_it_stands(store: ArtifactStore) -> 
         Gate("brier is small")
     with pytest.raises(BadGate):
         Gate(3)  # type: ignore[arg-type]
+
+
+def test_two_gates_of_one_name_are_refused_before_a_version_is_registered(store: ArtifactStore) -> None:
+    with pytest.raises(BadGate, match="built-in"):
+        Gate("brier <= 0.2", name="loadable").spec()
+    evaluation, twice = evaluated(store, fit()), parse_criterion("brier <= 0.9")
+    with pytest.raises(BadGate, match="another gate"):
+        gates(store, evaluation, Gate("brier <= 0.2", name="sharp"), Gate("brier <= 0.1", name="sharp"))
+    found = run_gates(JudgeOrder("delay", evaluation, LOADS, (twice, parse_criterion("brier <= 0.90"))), store)
+    assert [each.name for each in found].count("brier <= 0.9") == 1
+
+
+def test_answers_in_the_millions_may_differ_in_their_last_digit(store: ArtifactStore) -> None:
+    past = flights(500, 1, task="regression")
+    model = DummyRegressor().fit(past.X, past.y + 3e6)
+    package = package_model(store, model, past.columns, "late", "regression", example=past.X)
+    for off, loadable in ((1e-8, True), (1.0, False)):
+        answers = tuple((each[0] + off,) for each in package.example.answers)
+        moved = msgspec.structs.replace(package, example=msgspec.structs.replace(package.example, answers=answers))
+        assert moved.example.answers != package.example.answers
+        assert check_loadable(store, moved).loadable is loadable
 
 
 def test_a_gate_is_described_without_running_it() -> None:

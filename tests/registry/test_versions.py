@@ -212,7 +212,7 @@ def test_an_alias_remembers_what_it_pointed_to(ledger: Ledger, draft: VersionDra
         remove_alias(tx, "flights", "delay", "champion")
 
 
-@pytest.mark.parametrize("alias", ["latest", "7", "Champion", "a b", "", "x" * 61, "../x"])
+@pytest.mark.parametrize("alias", ["latest", "production", "staging", "mv_1", "7", "Champion", "a b", "", "x" * 61, "../x"])
 def test_what_cannot_be_an_alias_is_refused(ledger: Ledger, draft: VersionDraft, alias: str) -> None:
     version = register(ledger, draft)
     with pytest.raises(BadAlias), ledger.write() as tx:
@@ -239,6 +239,7 @@ def test_a_retired_version_is_kept_and_not_used(ledger: Ledger, draft: VersionDr
     with ledger.write() as tx:
         retire_version(tx, version.id, "It learned from labels of the future.")
     with ledger.read() as reader:
+        assert find_version(reader, "flights", "delay@1").stage == "archived"
         assert find_version(reader, "flights", "delay@1").retired == "It learned from labels of the future."
         for reference in ("delay@1", version.id):
             with pytest.raises(RetiredVersion):
@@ -268,3 +269,23 @@ def test_the_registry_of_a_server_needs_no_numbers() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_version_that_is_retired_leaves_production_by_an_event(ledger: Ledger, draft: VersionDraft) -> None:
+    version = register(ledger, draft)
+    with ledger.write() as tx:
+        set_stage(tx, version.id, "production")
+        retire_version(tx, version.id, "It learned from labels of the future.")
+    moves = [
+        (each.data["before"], each.data["after"]) for each in ledger.events(EventFilter(kinds=("registry.stage_changed",)))
+    ]
+    assert moves == [("registered", "production"), ("production", "archived")]
+
+
+def test_the_id_of_another_models_version_names_none_of_this_one(ledger: Ledger, draft: VersionDraft) -> None:
+    register(ledger, draft)
+    other = register(ledger, draft, model="arrival")
+    with ledger.read() as reader:
+        assert get_version(reader, "flights", "arrival", other.id).id == other.id
+        with pytest.raises(UnknownVersion):
+            get_version(reader, "flights", "delay", other.id)

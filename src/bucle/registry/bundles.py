@@ -36,7 +36,9 @@ Floats = NDArray[np.float64]
 
 EXAMPLE_ROWS = 5
 CLOSE = 1e-9
-"""How far an answer may be off in another process of the same lock: sums may be added in another order."""
+"""How far an answer may be off in another process of the same lock, as a share of the answer where that is above 1.
+
+Sums may be added in another order, and the larger a sum, the coarser its last digit."""
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
 
@@ -143,7 +145,8 @@ def _largest_difference(model: LoadedModel) -> float:
         raise
     except Exception as error:  # a model that loads may still fail to answer with the libraries here
         raise BrokenPackage(reason=f"it does not answer ({type(error).__name__}: {error})") from error
-    return float(np.abs(given - np.asarray(example.answers)).max())
+    before = np.asarray(example.answers)
+    return float((np.abs(given - before) / np.maximum(1.0, np.abs(before))).max())
 
 
 def _libraries() -> tuple[Library, ...]:

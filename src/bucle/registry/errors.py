@@ -77,7 +77,7 @@ class BadAlias(BucleError, code="registry/bad-alias", status=422):
     """A text cannot be an alias."""
 
     message = "{alias!r} cannot be an alias."
-    next = "Use lower-case letters, digits, - and _, beginning with a letter, at most 60; `latest` is taken."
+    next = "Use lower-case letters, digits, - and _, beginning with a letter, at most 60; not `latest`, `mv_…` or a stage."
 
 
 class UnknownSlice(BucleError, code="registry/unknown-slice", status=422):
@@ -95,7 +95,7 @@ class BadEvaluation(BucleError, code="registry/bad-evaluation", status=422):
 
 
 class BadGate(BucleError, code="registry/bad-gate", status=422):
-    """A gate of the project is neither a criterion nor a function of an evaluation, or failed while it judged."""
+    """A gate of the project is neither a criterion nor a function of an evaluation, failed to judge, or has another's name."""
 
     message = "The gate {name!r} cannot judge: {reason}."
     next = 'Give a criterion such as "brier <= 0.2", or a function that takes an Evaluation and returns a bool.'

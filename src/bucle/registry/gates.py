@@ -12,6 +12,9 @@ from bucle.registry.packages import LoadReport
 
 GateKind = Literal["criterion", "production", "baseline", "slices", "loadable", "evaluated", "custom"]
 
+BUILT_IN = ("better_than_production", "better_than_baseline", "slices", "loadable", "evaluated")
+"""The names of the gates that every version has."""
+
 
 class GateResult(msgspec.Struct, frozen=True):
     """What a gate found: the numbers in `evidence` and a sentence in `reason`."""
@@ -57,7 +60,9 @@ class Gate(Definition):
             raise BadGate(name=name or "Gate", reason=f"it was given a {type(check).__name__}", where=self.where)
 
     def spec(self) -> GateSpec:
-        """Return the gate as data."""
+        """Return the gate as data. Raises `registry/bad-gate` for the name of a built-in gate."""
+        if self.name in BUILT_IN:
+            raise BadGate(name=self.name, reason="its name is that of a built-in gate", where=self.where)
         doc = (self.check.__doc__ or "").strip() if self.check is not None else ""
         criterion = str(self.criterion) if self.criterion is not None else ""
         return GateSpec(self.required_name(), self.model or "", criterion, doc, self.file, self.line)

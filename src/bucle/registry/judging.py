@@ -14,21 +14,25 @@ from bucle.registry.scoring import read_hours, read_losses
 if TYPE_CHECKING:
     from bucle.artifacts import ArtifactStore
 
-BUILT_IN = ("better_than_production", "better_than_baseline", "slices", "loadable")
-
 
 def run_gates(order: JudgeOrder, store: "ArtifactStore", own: Sequence[Gate] = ()) -> list[GateResult]:
     """Return what every gate finds: the charter's criteria, the four built-in ones, then the project's `own` for the model.
 
-    Raises `registry/bad-gate` when a gate of the project's own fails to judge.
+    A criterion that the charter states twice is judged once.
+    Raises `registry/bad-gate` when a gate of the project's own fails to judge, or has the name of another.
     """
     evaluation = order.evaluation
-    found = [judge_criterion(criterion, evaluation) for criterion in order.criteria]
+    found = [judge_criterion(criterion, evaluation) for criterion in dict.fromkeys(order.criteria)]
     found.append(better_than_production(evaluation, order.champion, store, order.seed))
     found.append(better_than_baseline(evaluation))
     found.append(judge_slices(evaluation, order.slices))
     found.append(loads(order.load))
-    found += [_own(gate, evaluation) for gate in own if gate.model in (None, order.model)]
+    for gate in own:
+        if gate.model in (None, order.model):
+            judged = _own(gate, evaluation)
+            if judged.name in {each.name for each in found}:
+                raise BadGate(name=judged.name, reason="another gate has its name", where=gate.where)
+            found.append(judged)
     return found
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from bucle.ledger import Reader, Transaction, because, current_context, from_us
 from bucle.registry import store
@@ -11,7 +12,8 @@ from bucle.registry.events import AliasRemoved, AliasSet, GateWaived, StageChang
 from bucle.registry.versions import ModelVersion, Stage, version_of_id
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,59}")
-_TAKEN = frozenset({"latest"})
+_TAKEN = frozenset({"latest", *get_args(Stage)})
+"""What a reference means already: an alias `production` could name another version than the one in production."""
 SHORTEST_REASON = 10
 """A reason is a sentence that somebody can read a year later."""
 
@@ -51,7 +53,7 @@ def waive_gate(tx: Transaction, version_id: str, gate: str, reason: str) -> Mode
 
 def set_alias(tx: Transaction, version_id: str, alias: str) -> ModelVersion:
     """Let an alias of the model point to a version. Raises `registry/bad-alias`, `registry/retired-version`."""
-    if not _ALIAS.fullmatch(alias) or alias in _TAKEN:
+    if not _ALIAS.fullmatch(alias) or alias in _TAKEN or alias.startswith("mv_"):
         raise BadAlias(alias=alias[:60])
     version = version_of_id(tx, version_id)
     if version.retired is not None:
@@ -105,8 +107,11 @@ def retire_version(tx: Transaction, version_id: str, reason: str) -> ModelVersio
     if version.retired is not None:
         raise RetiredVersion(version=version.name)
     with because(version.event):
-        tx.emit(VersionRetired(version.model, version.version, reason), version.id)
+        seq = tx.emit(VersionRetired(version.model, version.version, reason), version.id)
     store.set_retired(tx, version.id, reason)
+    if version.stage != "archived":
+        with because(seq):
+            _change_stage(tx, version, "archived")
     return version_of_id(tx, version_id)
 
 

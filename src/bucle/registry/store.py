@@ -134,4 +134,4 @@ def set_stage(tx: Transaction, version_id: str, stage: str) -> None:
 
 def set_retired(tx: Transaction, version_id: str, reason: str) -> None:
     """Write why a version was retired."""
-    tx.execute("UPDATE model_version SET retired = ?, stage = 'archived' WHERE id = ?", (reason, version_id))
+    tx.execute("UPDATE model_version SET retired = ? WHERE id = ?", (reason, version_id))

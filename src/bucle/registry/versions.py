@@ -10,7 +10,6 @@ import msgspec
 
 from bucle.artifacts import refer
 from bucle.ledger import Reader, Row, Transaction, because, current_context, from_us, new_id
-from bucle.project import nearest
 from bucle.registry import store
 from bucle.registry.errors import BadReference, RetiredVersion, UnknownModel, UnknownVersion
 from bucle.registry.evaluations import Evaluation
@@ -173,8 +172,7 @@ def get_version(
     """
     row = _find(reader, project, model, reference)
     if row is None:
-        names = [each["model"] for each in store.versions(reader, project, None, 1000)]
-        if model not in names:
+        if not store.versions(reader, project, model, 1):
             raise UnknownModel(name=model)
         raise UnknownVersion(reference=f"{model}@{reference}")
     found = _as_version(reader, row)
@@ -230,18 +228,14 @@ def list_models(reader: Reader, project: str) -> list[ModelSummary]:
     return found
 
 
-def suggest_model(reader: Reader, project: str, name: str) -> str | None:
-    """Return the model's name nearest to a misspelt one."""
-    return nearest(name, [row["model"] for row in store.models(reader, project)])
-
-
 def _find(reader: Reader | Transaction, project: str, model: str, reference: int | str) -> Row | None:
     if isinstance(reference, int) or (reference.isascii() and reference.isdecimal() and len(reference) < 18):
         return store.version_by_number(reader, project, model, int(reference))
     if reference == "latest":
         return store.newest_version(reader, project, model)
     if reference.startswith("mv_"):
-        return store.version_by_id(reader, reference, project)
+        row = store.version_by_id(reader, reference, project)
+        return row if row is not None and row["model"] == model else None
     for row in store.current_aliases(reader, project, model):
         if row["alias"] == reference:
             return store.version_by_id(reader, row["model_version"])
