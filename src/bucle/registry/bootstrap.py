@@ -70,7 +70,7 @@ def paired_difference(
     difference = worse - better
     rows, mean = len(difference), float(difference.mean())
     groups, unit = _groups(rows, hours)
-    sums, sizes = np.bincount(groups, difference), np.bincount(groups)
+    sums, sizes = np.asarray(np.bincount(groups, difference), dtype=np.float64), np.bincount(groups)
     if len(sums) < 2 or float(np.ptp(difference)) == 0:
         return Difference(mean, mean, mean, rows, len(sums), unit)
     reach = _student(len(sums) - 1) * _robust_error(sums, sizes)
@@ -81,10 +81,11 @@ def paired_difference(
 def _groups(rows: int, hours: Ints | None) -> tuple[Ints, Unit]:
     """Return the number of each row's group: its day, else its hour, else its own."""
     units: tuple[tuple[Unit, int], ...] = (("day", 24), ("hour", 1))
-    for unit, length in units if hours is not None else ():
-        found, group = np.unique(hours // length, return_inverse=True)
-        if len(found) >= FEWEST:
-            return group.astype(np.int64), unit
+    if hours is not None:
+        for unit, length in units:
+            found, group = np.unique(hours // length, return_inverse=True)
+            if len(found) >= FEWEST:
+                return group.astype(np.int64), unit
     return np.arange(rows, dtype=np.int64), "row"
 
 
