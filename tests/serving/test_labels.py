@@ -42,6 +42,12 @@ def test_a_label_by_key_judges_the_last_prediction_before_its_moment(bench) -> N
     assert labels_of(bench) == {second: 1.0}
 
 
+def test_a_key_of_thousands_of_digits_is_refused(bench) -> None:
+    bench.predict("f1", NOON)
+    error = refused(bench, LabelRow(True, key=10**5000))
+    assert (error.code, error.where) == ("serving/bad-label", "labels[0].key")
+
+
 def test_a_label_by_id_needs_no_key_and_no_moment(bench) -> None:
     id = bench.predict(None, NOON)
     send(bench, LabelRow(0, prediction_id=id))

@@ -110,6 +110,25 @@ def test_a_disk_that_refuses_leaves_no_half_record(tmp_path: Path, monkeypatch: 
     assert read_all(Spool(tmp_path)) == [b"before", b"after"]
 
 
+def test_a_half_record_that_cannot_be_cut_off_takes_nothing_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path)
+    spool.append(b"before")
+    whole = os.write
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: whole(file, data[: len(data) // 2]))
+        patch.setattr(os, "ftruncate", broken)
+        with pytest.raises(LogFull):
+            spool.append(b"never answered")
+    spool.append(b"after")
+    assert read_all(spool) == [b"before", b"after"]
+    spool.close()
+    assert read_all(Spool(tmp_path)) == [b"before", b"after"]
+
+
 class SpoolModel(RuleBasedStateMachine):
     """Whatever the order of appending, shipping and reopening, each record is shipped exactly once and in order."""
 

@@ -8,6 +8,7 @@ from bucle.artifacts import ArtifactStore
 from bucle.data import take_snapshot
 from bucle.ledger import Home, Scope
 from bucle.runtimes import RunnerPool, load_code
+from bucle.serving.deployments import Deployment
 from bucle.serving.errors import EmptyRequest, NotANumber
 from bucle.serving.planning import checkout_of
 from bucle.serving.predictions import AnsweredRow, Predictions, Services
@@ -45,24 +46,17 @@ class Batches:
         if not rows:
             raise EmptyRequest(where=name or file.name)
         answered = [self._answered(place, row, candidate.model, candidate.version, service) for place, row in enumerate(rows)]
-        return self._log(answered, scope, service, client)
+        return self._log(answered, deployment, client)
 
     def _answered(self, place: int, row: ScoredRow, model: str, version: int, service: str) -> AnsweredRow:
         if row.output is None:
             raise NotANumber(model=model, version=version, row=place, service=service)
         return AnsweredRow(row.key, row.moment_us, row.inputs, row.output, row.unseen)
 
-    def _log(self, rows: list[AnsweredRow], scope: Scope, service: str, client: str) -> Predictions:
-        """Log the answers in pieces, each of which is shipped before the spool could fill, and return them as one."""
-        deployment = self._services.current(scope, service)
-        whole: Predictions | None = None
+    def _log(self, rows: list[AnsweredRow], deployment: Deployment, client: str) -> Predictions:
+        """Log the answers of a deployment in pieces, each shipped before the spool could fill, and return them as one."""
+        parts: list[Predictions] = []
         for number, start in enumerate(range(0, len(rows), _CHUNK)):
-            part = self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client, number)
+            parts.append(self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client, number))
             self._services.flush()
-            if whole is None:
-                whole = part
-            else:
-                whole.predictions.extend(part.predictions)
-        if whole is None:
-            raise EmptyRequest()
-        return whole
+        return msgspec.structs.replace(parts[0], predictions=[each for part in parts for each in part.predictions])

@@ -19,6 +19,10 @@ Record = Mapping[str, Value]
 """One row of a request: a value for each field."""
 
 
+LONGEST_KEY = 1000
+"""Characters of a key; it is stored with each prediction and read with each label."""
+
+
 class Contract(msgspec.Struct, frozen=True):
     """All that is needed to answer for a service, kept with its deployment: nothing is looked up in code at serving time.
 
@@ -136,7 +140,7 @@ class Encoder:
     def _check_key(self, number: int, name: str, value: Value) -> None:
         if value is None:
             raise NullInput(row=number, column=name, dtype="text or int", where=f"rows[{number}].{name}")
-        if isinstance(value, bool) or not isinstance(value, str | int):
+        if isinstance(value, bool) or not isinstance(value, str | int) or not is_key(value):
             raise WrongType(
                 row=number, column=name, dtype="text or int", given=_described(value), where=f"rows[{number}].{name}"
             )
@@ -170,9 +174,15 @@ def _encode_as(column: FrameColumn) -> Callable[[Value], float | None]:
 
 
 def _encode_number(value: Value) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Unfit
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON has integers of any length
+        raise _Unfit from None
+    if not math.isfinite(number):
+        raise _Unfit
+    return number
 
 
 def _encode_integer(value: Value) -> float:
@@ -188,6 +198,11 @@ def _encode_truth(value: Value) -> float:
     return float(value)
 
 
+def is_key(value: str | int) -> bool:
+    """Whether a key can be kept: texts of some length, integers that a database holds."""
+    return len(value) <= LONGEST_KEY if isinstance(value, str) else -(2**63) <= value < 2**63
+
+
 def _described(value: Value) -> str:
-    text = repr(value)
+    text = repr(value) if not isinstance(value, int) or abs(value) < 2**256 else "of more than 256 bits"
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:40] + '…'}"

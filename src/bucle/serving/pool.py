@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from bucle.errors import BucleError
-from bucle.runtimes import Runner, RunnerDied, RunnerTimeout
+from bucle.runtimes import ProjectCodeFailed, Runner, RunnerDied, RunnerTimeout
 from bucle.serving.deployments import Candidate
 from bucle.serving.errors import ModelUnavailable
 from bucle.serving.worker import InferOrder, Inferred, Loaded, LoadOrder
@@ -43,6 +43,7 @@ class _ModelChild:
         self._turn = threading.Lock()
         self._queue_lock = threading.Lock()
         self._queue: list[_Waiting] = []
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -51,6 +52,7 @@ class _ModelChild:
     def warm(self) -> None:
         with self._turn:
             self._running()
+            self._end_if_closed()
 
     def infer(self, vectors: list[Vector]) -> list[float | None]:
         waiting = _Waiting(vectors, Future())
@@ -60,10 +62,17 @@ class _ModelChild:
             with self._turn:
                 if not waiting.answer.done():
                     self._answer(self._take())
+                    self._end_if_closed()
         return waiting.answer.result()
 
     def close(self) -> None:
+        self._closed = True
         with self._turn:
+            self._discard()
+
+    def _end_if_closed(self) -> None:
+        """Nobody would end the process of a child that the pool gave up while a request was on its way to it."""
+        if self._closed:
             self._discard()
 
     def _take(self) -> list[_Waiting]:
@@ -78,6 +87,13 @@ class _ModelChild:
     def _answer(self, batch: list[_Waiting]) -> None:
         try:
             outputs = self._call([vector for waiting in batch for vector in waiting.vectors])
+        except ProjectCodeFailed as error:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
+            else:  # the rows of one made the model raise; the others have done nothing wrong
+                for waiting in batch:
+                    self._answer([waiting])
+            return
         except BaseException as error:
             for waiting in batch:
                 waiting.answer.set_exception(error)

@@ -6,6 +6,7 @@ import msgspec
 
 from bucle.data import Snapshot
 from bucle.serving.contract import Contract, Encoder, Value
+from bucle.serving.errors import ContractBroken
 from bucle.serving.files import fitted, moments_of, read_records
 from bucle.serving.worker import answer_vectors
 
@@ -64,7 +65,7 @@ def score_in_child(order: ScoreOrder, child: "Child") -> Scored:
 def _features(
     store: "ArtifactStore", child: "Child", order: ScoreOrder, rows: list[dict[str, Value]], moments: "pl.Series"
 ) -> list[dict[str, Any]]:
-    """Return the features of each row as of its moment, by the definitions that the contract was made from."""
+    """Return the features of each row as of its moment. Raises `serving/contract-broken` for a view that is gone."""
     import polars as pl
 
     from bucle.features import FRAME_TIME, TrainingSet, offline_features
@@ -82,4 +83,7 @@ def _features(
             place = (spec.name, spec.prefix)
             if place in wanted and place not in found:
                 found[place] = offline_features(store, order.snapshot, reference, spine)
+    gone = sorted(name for name, _ in wanted - found.keys())
+    if gone:  # a working tree may have changed since the deployment; its features would pass for missing values
+        raise ContractBroken(version=f"of {order.contract.service}", view=gone[0])
     return pl.DataFrame([column for series in found.values() for column in series]).to_dicts()

@@ -119,7 +119,14 @@ class Spool:
             del self._sizes[name]
 
     def _undo(self, file: int) -> None:
-        os.ftruncate(file, self._sizes[self._current])
+        """Cut off a record that was written in part; where the disk refuses that too, go on in another segment.
+
+        What would be appended after a torn record would be cut off with it when the spool is opened again.
+        """
+        try:
+            os.ftruncate(file, self._sizes[self._current])
+        except OSError:
+            self._close_file()
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -58,6 +58,9 @@ def test_a_thousand_rows_are_answered_in_order_and_one_more_is_too_many(served, 
         ({"carrier": 7}, "", "serving/wrong-type", "rows[1].carrier"),
         ({"origin": 1.5}, "", "serving/wrong-type", "rows[1].origin"),
         ({"flight_id": True}, "", "serving/wrong-type", "rows[1].flight_id"),
+        ({"distance": 10**400}, "", "serving/wrong-type", "rows[1].distance"),
+        ({"flight_id": 10**4000}, "", "serving/wrong-type", "rows[1].flight_id"),
+        ({"flight_id": "x" * 5000}, "", "serving/wrong-type", "rows[1].flight_id"),
     ],
 )
 def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_predicted(

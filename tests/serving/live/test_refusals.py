@@ -57,6 +57,12 @@ def test_a_monitor_that_may_never_page_falsely_makes_no_sense() -> None:
     assert "test_refusals.py:" in caught.value.where
 
 
+@pytest.mark.parametrize("lengths", [{"window": "0d"}, {"max_age": "0h"}])
+def test_a_monitor_of_no_time_makes_no_sense(lengths: dict[str, str]) -> None:
+    with pytest.raises(BadMonitor, match="longer than nothing"):
+        Monitor("delay", **lengths)  # type: ignore[arg-type]
+
+
 def test_a_service_that_was_never_deployed_is_not_watched(served) -> None:
     status, problem = served.send("GET", served.client.path("services", "delay", "monitoring") + "?environment=staging")
     assert (status, problem["code"]) == (404, "monitoring/not-watched")

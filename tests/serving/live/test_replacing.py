@@ -1,16 +1,18 @@
 """Replacing, rolling back, restarting, dying: the service goes on, or says that it does not."""
 
+import json
 import os
 import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bucle.errors import RemoteError
 from bucle.ledger import EventFilter, Scope, acting
-from bucle.serving import Services, rollback
+from bucle.serving import Batches, Services, rollback
 
 DEV = Scope("air", "dev")
 
@@ -123,3 +125,34 @@ def test_after_a_restart_services_come_back_and_the_spool_is_shipped_but_a_damag
     with pytest.raises(RemoteError) as caught:
         fresh.predict(make_row())
     assert caught.value.code == "artifacts/corrupt"
+
+
+def test_a_file_is_logged_for_the_deployment_that_scored_it_though_another_answers_by_then(
+    fresh, make_row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored_by = fresh.services.current(DEV, "delay")
+    deployed: list[str] = []
+    answered = Batches._answered
+
+    def replaced_meanwhile(self: Batches, *each: Any) -> Any:
+        if not deployed:
+            deployed.append(fresh.deploy(1).id)
+        return answered(self, *each)
+
+    monkeypatch.setattr(Batches, "_answered", replaced_meanwhile)
+    (tmp_path / "rows.jsonl").write_text(json.dumps(make_row()) + "\n", "utf-8")
+    found = fresh.client.post(fresh.client.path("services", "delay", "batch"), tmp_path / "rows.jsonl", {"format": "jsonl"})
+    assert deployed
+    assert (found["deployment"], found["version"]) == (scored_by.id, scored_by.candidate.version)
+    shown = fresh.client.get(fresh.client.path("predictions", found["predictions"][0]["id"]))
+    assert shown["deployment"] == scored_by.id
+
+
+def test_a_file_is_not_scored_without_a_view_that_the_working_tree_has_lost(fresh, make_row, tmp_path: Path) -> None:
+    code = fresh.root / "air.py"
+    code.write_text(code.read_text("utf-8").replace("features=[weather_now, traffic]", "features=[weather_now]"), "utf-8")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(make_row()) + "\n", "utf-8")
+    with pytest.raises(RemoteError) as caught:
+        fresh.client.post(fresh.client.path("services", "delay", "batch"), tmp_path / "rows.jsonl", {"format": "jsonl"})
+    assert caught.value.code == "serving/contract-broken"
+    assert "traffic" in caught.value.text
