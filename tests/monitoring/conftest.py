@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -94,6 +95,15 @@ class Watchtower:
             self.deployment = deploy(tx, SCOPE, candidate)
         self.dispatcher.drain()
         return self.deployment
+
+    def deploy_service(self, service: str) -> Deployment:
+        """Deploy a second service beside the one that the other methods speak of."""
+        contract = msgspec.structs.replace(CONTRACT, service=service)
+        candidate = Candidate(service, "delay", 1, "mv_1", "blake3:" + "0" * 64, "", "", "", "", contract)
+        with self.home.ledger.write() as tx:
+            made = deploy(tx, SCOPE, candidate)
+        self.dispatcher.drain()
+        return made
 
 
 @pytest.fixture

@@ -65,4 +65,5 @@ def test_alerts_are_listed_by_service_and_state(tower) -> None:
     with tower.home.ledger.read() as reader:
         assert [alert.feature for alert in list_alerts(reader, SCOPE, "delay", ("firing",))] == ["origin"]
         assert len(list_alerts(reader, SCOPE)) == 2
+        assert [alert.id for alert in list_alerts(reader, SCOPE, "delay", ("resolved",), limit=1)] == [id], "not the newest"
         assert list_alerts(reader, SCOPE, "another") == []

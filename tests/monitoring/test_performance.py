@@ -68,3 +68,11 @@ def test_a_regression_has_no_area_under_the_curve() -> None:
     assert found.auc is None
     assert found.loss is not None
     assert found.loss.value == 1.0
+
+
+def test_of_a_column_with_many_values_the_rarer_ones_are_one_slice() -> None:
+    rows = [Outcome(0.5, 1.0, (str(number if number < 300 else number % 50),)) for number in range(2000)]
+    found = measure_slices(rows, ["distance"], "probability")
+    assert len(found) == 51
+    assert sum(each.mature for each in found) == 2000
+    assert next(each for each in found if each.slice == "distance=(others)").mature == 250

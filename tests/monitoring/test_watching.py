@@ -1,13 +1,14 @@
 """A watched service: windows are judged day by day, alerts fire with their causes, and the loss rule asks for a retraining."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
 import pytest
 
-from bucle.ledger import EventFilter, Scope, parse_instant
-from bucle.monitoring import WindowReport, list_alerts, open_alerts
+from bucle.ledger import EventFilter, Scope, format_instant, parse_instant, to_us
+from bucle.monitoring import WindowReport, list_alerts, open_alerts, store
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
 from bucle.monitoring.watches import WatchState
 
@@ -201,3 +202,65 @@ def test_answers_that_are_not_numbers_are_a_matter_of_quality(tower) -> None:
     tower.advance(BEGIN + DAY)
     assert kinds(tower) == [("data_quality", "")]
     assert windows(tower)[0].serving.nonfinite == 1
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_loss_that_passed_the_cost_is_not_forgotten_when_the_process_dies_between_two_windows(
+    tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = tower.predict(BEGIN + HOUR, [(["EWR", 10.0], 1.0, None)] * 7)
+    tower.advance(BEGIN + 2 * HOUR)
+    tower.label(ids, [0.0] * 7, BEGIN + 90 * timedelta(minutes=1))
+    commit, done = tower.watching._commit, []
+
+    def commit_once(*arguments) -> None:
+        if done:
+            raise Killed
+        done.append(commit(*arguments))
+
+    monkeypatch.setattr(tower.watching, "_commit", commit_once)
+    tick = tower.home.ledger.events(EventFilter(kinds=("ledger.ticked",)))[-1]
+    late = replace(tick, data={"hour": format_instant(BEGIN + 2 * DAY)})
+    with pytest.raises(Killed):
+        tower.watching.tick(late)
+    monkeypatch.undo()
+    tower.advance(BEGIN + 3 * DAY)
+    assert ("degradation", "") in kinds(tower)
+
+
+def test_a_watch_that_fails_does_not_keep_the_others_from_being_watched(tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower.deploy_service("arrival")
+    advance, advanced = tower.watching._advance, []
+
+    def broken(watch, hour_us: int) -> None:
+        advanced.append(watch.service)
+        if watch.service == "delay":
+            raise ValueError("its reference is damaged")
+        advance(watch, hour_us)
+
+    monkeypatch.setattr(tower.watching, "_advance", broken)
+    tower.advance(BEGIN + HOUR)
+    assert {"delay", "arrival"} <= set(advanced)
+    assert tower.home.ledger.events(EventFilter(kinds=("ledger.delivery_failed",))), "the failure is on record"
+
+
+def test_a_window_is_counted_page_by_page_and_the_pages_add_up(tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(3)
+    for minutes in (1, 1, 2, 90):
+        tower.predict(BEGIN + minutes * timedelta(minutes=1), like_training(chance, rows=40))
+    monkeypatch.setattr(store, "WINDOW_PAGE", 33)
+    with tower.home.ledger.read() as reader:
+        place = (SCOPE.project, SCOPE.environment, "delay", tower.deployment.id)
+        pages = list(store.window_pages(reader, place, to_us(BEGIN), to_us(BEGIN + DAY)))
+    assert [len(page) for page in pages] == [33, 33, 33, 33, 28]
+    assert len({row["id"] for page in pages for row in page}) == 160
+    tower.advance(BEGIN + DAY)
+    (report,) = windows(tower)
+    assert report.predictions == 160
+    assert [feature.profile.rows for feature in report.features] == [160, 160]
+    (evaluated,) = tower.home.ledger.events(EventFilter(kinds=("monitoring.window_evaluated",)))
+    entries = tower.home.ledger.events(EventFilter(kinds=("serving.predictions_logged",)))
+    assert {entries[0].seq, entries[-1].seq} <= set(evaluated.caused_by)

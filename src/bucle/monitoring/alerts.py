@@ -101,8 +101,7 @@ def list_alerts(
     reader: Reader, scope: Scope, service: str | None = None, states: Sequence[AlertState] = (), limit: int = 200
 ) -> list[Alert]:
     """Return the alerts of an environment, newest first, if wanted of one service or in some states only."""
-    alerts = [_alert(row) for row in reader.rows(store.SELECT_ALERTS, (scope.project, scope.environment, limit))]
-    return [each for each in alerts if service in (None, each.service) and (not states or each.state in states)]
+    return [_alert(row) for row in store.alert_rows(reader, scope, service, states, limit)]
 
 
 def _unresolved(tx: Transaction, scope: Scope, id: str) -> Alert:

@@ -50,6 +50,8 @@ class Monitor(Definition):
         self.service = service
         self.false_pages_per_month = float(false_pages_per_month)
         self.window, self.max_age = parse_duration(window), parse_duration(max_age)
+        if not self.window or not self.max_age:
+            raise BadMonitor(reason="window and max_age must be longer than nothing", where=self.where)
         self.slices = tuple(slices)
 
     def spec(self) -> MonitorSpec:

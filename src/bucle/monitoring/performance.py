@@ -11,6 +11,11 @@ from bucle.monitoring.loss import row_loss
 LEAST_LABELS = 30
 """Labelled predictions without which a number would say nothing."""
 
+MOST_SLICES = 50
+"""Values of a column whose performance is shown each on its own: a number may have thousands."""
+
+OTHERS = "(others)"
+
 _Z95 = 1.959964
 
 
@@ -70,12 +75,14 @@ def measure(outcomes: Sequence[Outcome], kind: str, slice: str = "") -> Performa
 
 
 def measure_slices(outcomes: Sequence[Outcome], columns: Sequence[str], kind: str) -> list[Performance]:
-    """Return the performance of each value of each sliced column."""
+    """Return the performance of each value of each sliced column; of many values the rarer ones count as one."""
     found: list[Performance] = []
     for position, column in enumerate(columns):
         groups: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
             groups.setdefault(outcome.slices[position], []).append(outcome)
+        for value in sorted(groups, key=lambda each: -len(groups[each]))[MOST_SLICES:]:
+            groups.setdefault(OTHERS, []).extend(groups.pop(value))
         found += [measure(groups[value], kind, f"{column}={value}") for value in sorted(groups)]
     return found
 

@@ -1,5 +1,7 @@
 """How watches, windows and alerts live in the ledger, and what monitoring reads of the prediction log."""
 
+from collections.abc import Iterator, Sequence
+
 from bucle.ledger import Reader, Row, Scope, Transaction
 
 INSERT_WATCH = """
@@ -30,13 +32,15 @@ SELECT_ALERT = "SELECT * FROM alert WHERE id = ? AND project = ? AND environment
 SELECT_OPEN_ALERTS = """
 SELECT * FROM alert WHERE project = ? AND environment = ? AND service = ? AND state <> 'resolved' ORDER BY fired_us
 """
-SELECT_ALERTS = "SELECT * FROM alert WHERE project = ? AND environment = ? ORDER BY fired_us DESC, id DESC LIMIT ?"
 COUNT_ALERTS = "SELECT project, environment, service, kind, state, count(*) AS alerts FROM alert GROUP BY 1, 2, 3, 4, 5"
 SET_ALERT = "UPDATE alert SET state = ?, note = ?, changed_us = ? WHERE id = ?"
 
+WINDOW_PAGE = 20_000
+"""Predictions that are in memory at a time."""
 WINDOW_INPUTS = """
-SELECT inputs, output, logged FROM prediction
+SELECT id, as_of_us, inputs, logged FROM prediction
 WHERE project = ? AND environment = ? AND service = ? AND deployment = ? AND as_of_us >= ? AND as_of_us < ?
+AND (as_of_us, id) > (?, ?) ORDER BY as_of_us, id LIMIT ?
 """
 MATURE_OUTCOMES = """
 SELECT p.output, p.inputs, label.value FROM prediction p LEFT JOIN label ON label.prediction = p.id
@@ -72,6 +76,30 @@ def usable_labels(
     arrived = (matures_us, *place, since_us, until_us, mature_us)
     matured = (matures_us, *place, since_us - matures_us, mature_us, until_us)
     return reader.rows(USABLE_LABELS, (*arrived, *matured))
+
+
+def window_pages(reader: Reader, place: tuple[str, str, str, str], since_us: int, until_us: int) -> Iterator[list[Row]]:
+    """Yield what a deployment predicted from `since_us` on and before `until_us`, oldest first, a page at a time.
+
+    `place` is project, environment, service and deployment.
+    """
+    last: tuple[int, str] = (since_us - 1, "")
+    while page := reader.rows(WINDOW_INPUTS, (*place, since_us, until_us, *last, WINDOW_PAGE)):
+        yield page
+        last = (page[-1]["as_of_us"], page[-1]["id"])
+
+
+def alert_rows(reader: Reader, scope: Scope, service: str | None, states: Sequence[str], limit: int) -> list[Row]:
+    """Return the newest alerts of a scope, of one service and in some states where these are given."""
+    clauses, parameters = ["project = ?", "environment = ?"], [scope.project, scope.environment]
+    if service is not None:
+        clauses.append("service = ?")
+        parameters.append(service)
+    if states:
+        clauses.append(f"state IN ({', '.join('?' * len(states))})")
+        parameters += states
+    sql = f"SELECT * FROM alert WHERE {' AND '.join(clauses)} ORDER BY fired_us DESC, id DESC LIMIT ?"
+    return reader.rows(sql, [*parameters, limit])
 
 
 def window_rows(reader: Reader, scope: Scope, service: str, limit: int) -> list[Row]:

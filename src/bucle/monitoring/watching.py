@@ -102,11 +102,25 @@ class Watching:
         self._services.flush()
         with self._ledger.read() as reader:
             watches = [watch_of(row) for row in reader.rows(store.SELECT_ACTIVE)]
-        for watch in watches:
+        failures = [failure for watch in watches if (failure := self._failure(watch, hour_us)) is not None]
+        if failures:
+            raise failures[0]
+
+    def _failure(self, watch: Watch, hour_us: int) -> Exception | None:
+        """Bring one watch up to the hour; what goes wrong with it must not keep the others from being watched."""
+        try:
             self._advance(watch, hour_us)
+        except Exception as error:
+            _log.exception("%s of %s/%s could not be watched", watch.service, watch.project, watch.environment)
+            return error
+        return None
 
     def _advance(self, watch: Watch, hour_us: int) -> None:
-        """Take in the labels that became usable; evaluate the windows that have ended, and at once when the loss passed."""
+        """Take in the labels that became usable; evaluate the windows that have ended, and at once when the loss passed.
+
+        The first window's transaction keeps both the labels as counted and the alert that follows from them: a process that
+        dies before the next window loses neither.
+        """
         if hour_us <= watch.state.loss_until_us:
             return
         ends = _window_ends(watch, hour_us)
@@ -121,7 +135,7 @@ class Watching:
         since = watch.until_us
         for end in ends:
             with self._ledger.read() as reader:
-                passed = reached if end == ends[-1] else None
+                passed = reached if end == ends[0] else None
                 evaluation = evaluate_window(reader, watch, self._reference(watch), state, since, end, passed)
             state, since = evaluation.state, end
             self._commit(watch, evaluation)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bucle.data import ColumnProfile, profile_values, psi
+from bucle.data import ColumnProfile, Profile, add_profiles, profile_values, psi
 from bucle.ledger import Reader
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Finding
@@ -88,9 +88,8 @@ def evaluate_window(
     reached: float | None,
 ) -> Evaluation:
     """Judge what was predicted from `since_us` on and before `until_us`; `reached` is a loss that passed the cost just now."""
-    rows = reader.rows(store.WINDOW_INPUTS, (*watch.place, watch.deployment, since_us, until_us))
-    inputs = [msgspec.json.decode(row["inputs"], type=list[Value]) for row in rows]
-    features, drift = _features(watch, reference, state, inputs)
+    seen = _look(reader, watch, reference, since_us, until_us)
+    features, drift = _features(watch, reference, state, seen.profile)
     quality = _quality(watch, reference, [feature.profile for feature in features])
     serving = _serving(traffic_between(reader, watch.scope, watch.service, since_us, until_us))
     performance = _performance(reader, watch, since_us, until_us)
@@ -103,7 +102,7 @@ def evaluate_window(
         *_staleness(watch, age),
     ]
     report = WindowReport(
-        predictions=len(rows),
+        predictions=seen.rows,
         features=features,
         performance=performance,
         serving=serving,
@@ -114,23 +113,49 @@ def evaluate_window(
         model_age_us=age,
         sentences=[finding.sentence for finding in findings],
     )
-    logged = sorted({row["logged"] for row in rows})
     after = msgspec.structs.replace(state, drift=drift)
-    calm = _calm(watch, drift, findings, len(rows))
-    return Evaluation(since_us, until_us, report, findings, calm, after, tuple(dict.fromkeys((*logged[:1], *logged[-1:]))))
+    calm = _calm(watch, drift, findings, seen.rows)
+    return Evaluation(since_us, until_us, report, findings, calm, after, seen.logged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a window holds: its predictions, their inputs counted on the reference's bins, the seqs of their log entries."""
+
+    rows: int
+    profile: Profile | None
+    logged: tuple[int, ...]
+
+
+def _look(reader: Reader, watch: Watch, reference: Reference | None, since_us: int, until_us: int) -> _Seen:
+    """Count a window page by page: a busy service's day does not fit into memory."""
+    rows, profile, logged = 0, None, set[int]()
+    for page in store.window_pages(reader, (*watch.place, watch.deployment), since_us, until_us):
+        rows += len(page)
+        entries = logged | {row["logged"] for row in page}
+        logged = {min(entries), max(entries)}
+        if reference is not None:
+            inputs = [msgspec.json.decode(row["inputs"], type=list[Value]) for row in page]
+            columns = {
+                column.name: profile_values([row[position] for row in inputs], column.profile)
+                for position, column in enumerate(reference.columns)
+            }
+            counted = Profile(len(page), columns)
+            profile = counted if profile is None else add_profiles(profile, counted)
+    return _Seen(rows, profile, tuple(sorted(logged)))
 
 
 def _features(
-    watch: Watch, reference: Reference | None, state: WatchState, inputs: Sequence[list[Value]]
+    watch: Watch, reference: Reference | None, state: WatchState, seen: Profile | None
 ) -> tuple[list[FeatureReport], dict[str, DriftState]]:
-    if reference is None or not inputs:
+    if reference is None or seen is None:
         return [], state.drift
     monitor = watch.terms.monitor
     threshold = drift_threshold(monitor.false_pages_per_month, len(reference.columns), _MONTH_US / monitor.window_us)
     reports: list[FeatureReport] = []
     drift: dict[str, DriftState] = {}
-    for position, column in enumerate(reference.columns):
-        profile = profile_values([row[position] for row in inputs], column.profile)
+    for column in reference.columns:
+        profile = seen.columns[column.name]
         report, drift[column.name] = _feature(column, profile, state.drift.get(column.name, DriftState()), threshold)
         reports.append(report)
     return reports, drift
