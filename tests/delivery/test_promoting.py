@@ -143,6 +143,20 @@ def test_a_commit_cannot_let_itself_in_by_a_looser_policy(quick: Server, people:
     assert lines[-1] == "bucle: production runs it"
 
 
+def test_a_policy_that_became_stricter_counts_for_what_waits(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    first = released(quick, tmp_path, "tighter")
+    waiting = promote(quick, "tighter", f"release:{first}", "staging", people["olga"])
+    assert waiting["policy"] == "reviewed"
+    strict = TOML.format(name="tighter").replace("reviewed", "approved")
+    second = released(quick, tmp_path, "tighter", **{"bucle.toml": strict})
+    approve(quick, "tighter", promote(quick, "tighter", f"release:{second}", "staging", people["olga"])["id"], people["raj"])
+    with pytest.raises(Refusal) as caught:
+        approve(quick, "tighter", waiting["id"], people["dora"])
+    assert caught.value.code == "identity/forbidden"
+    done = approve(quick, "tighter", waiting["id"], people["raj"])
+    assert (done["state"], done["policy"]) == ("done", "approved")
+
+
 def test_asking_twice_is_asking_once_and_what_is_decided_stays(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
     sha = released(quick, tmp_path, "twice")
     first = promote(quick, "twice", f"release:{sha}", "production", people["olga"])

@@ -1,7 +1,7 @@
 """Bringing releases and model versions into environments and back: what `promote`, `approve` and `rollback` do."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -10,7 +10,7 @@ from bucle.delivery.checking import checkout_of
 from bucle.delivery.delivery import Delivery
 from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, UnknownRelease
 from bucle.delivery.models import Rollout, model_subject, plan_rollout, roll_back_service, roll_out
-from bucle.delivery.policies import Policy, policy_of
+from bucle.delivery.policies import Policy, policy_of, stricter
 from bucle.delivery.promotions import (
     Promotion,
     Subject,
@@ -78,8 +78,9 @@ def approve(delivery: Delivery, project: str, id: str, principal: Principal, not
     """
     promotion = get_promotion(delivery.home.ledger, project, id)
     must_be_pending(promotion)
+    subject, policy = _again(delivery, promotion)
+    promotion = replace(promotion, policy=stricter(promotion.policy, policy))
     may_approve(promotion, principal)
-    subject = _again(delivery, promotion)
     rollout = _rollout(delivery, promotion.scope, subject)
     with delivery.home.ledger.write() as transaction:
         approval = approve_promotion(transaction, promotion, principal, note)
@@ -145,11 +146,11 @@ def _parse(target: str) -> tuple[str, str]:
     raise BadTarget(target=target[:80])
 
 
-def _again(delivery: Delivery, promotion: Promotion) -> Subject:
-    """Look at the evidence once more: what was true when somebody asked may not be when somebody agrees."""
+def _again(delivery: Delivery, promotion: Promotion) -> tuple[Subject, Policy]:
+    """Look at evidence and policy once more: what was true when somebody asked may not be when somebody agrees."""
     if promotion.kind == "release":
-        return _release_subject(delivery, promotion.scope, promotion.target.removeprefix("release:"))[0]
-    return model_subject(delivery, promotion.scope, promotion.target)[0]
+        return _release_subject(delivery, promotion.scope, promotion.target.removeprefix("release:"))
+    return model_subject(delivery, promotion.scope, promotion.target)
 
 
 def _rollout(delivery: Delivery, scope: Scope, subject: Subject) -> Rollout | None:

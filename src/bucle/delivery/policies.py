@@ -25,7 +25,12 @@ def policy_of(home: Home, reader: Reader | Transaction, candidate: ProjectFile, 
     running = load_project_file(export_commit(home, repository.path, candidate.name, pointer.commit).root)
     if environment not in running.environments:
         return wanted
-    return max(wanted, running.environments[environment].deploy, key=_STRICTNESS.__getitem__)
+    return stricter(wanted, running.environments[environment].deploy)
+
+
+def stricter(one: Policy, other: Policy) -> Policy:
+    """Return the policy that asks for more."""
+    return max(one, other, key=_STRICTNESS.__getitem__)
 
 
 def automatic_environments(home: Home, reader: Reader | Transaction, candidate: ProjectFile) -> list[str]:

@@ -29,7 +29,7 @@ class Promotion:
     target: str
     model: str
     version: int | None
-    policy: str
+    policy: Policy
     state: str
     requester: str
     authors: tuple[str, ...]
