@@ -1,12 +1,20 @@
 """What was pushed is checked, whoever dies: the one who pushed, the connection, or the server (kill -9)."""
 
+import asyncio
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.delivery.developing import Server, commit_all, git, push, write_project
+
+from bucle.delivery import Bench, Check, Checker, Delivery, Verdict, get_check_run
+from bucle.ledger import EventFilter
+from bucle.pipelines import Runs
+from bucle.server import open_house
+from bucle.server.git.backend import _end
 
 SLOW = """\
 import pathlib
@@ -37,6 +45,45 @@ def wait_for(server: Server, kind: str) -> None:
     while not server.events(kind):
         assert time.monotonic() < deadline, kind
         time.sleep(0.05)
+
+
+def test_what_was_asked_for_since_the_start_is_not_taken_for_something_left(tmp_path: Path) -> None:
+    """A push may arrive between the first answer of a server and its looking for what an earlier one left."""
+    sha = commit_all(write_project(tmp_path / "tree", "early"))
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(bench: Bench) -> Verdict:
+        begun.set()
+        assert go.wait(60)
+        return Verdict("passed", "fine")
+
+    house = open_house(tmp_path / "home", "call")
+    delivery = house.part(Delivery)
+    delivery.checker = Checker(house.home, house.artifacts, house.runners, house.part(Runs), (Check("slow", "", "unit", wait),))
+    try:
+        id = delivery.check("early", sha, "check", tmp_path / "tree")
+        assert begun.wait(60)
+        assert delivery.checker.resume() == []
+        go.set()
+        delivery.checker.wait(id)
+        delivery.checker.begin(id)
+        assert delivery.checker.activity() is None
+        assert house.ledger.events(EventFilter(kinds=("delivery.checks_interrupted",))) == []
+        assert get_check_run(house.ledger, "early", id).attempt == 1
+    finally:
+        go.set()
+        delivery.close()
+        house.close()
+
+
+def test_git_that_has_ended_by_itself_is_not_killed_again() -> None:
+    async def end() -> int | None:
+        process = await asyncio.create_subprocess_exec("true")
+        await process.wait()
+        _end(process)
+        return process.returncode
+
+    assert asyncio.run(end()) == 0
 
 
 def test_checks_go_on_when_the_one_who_pushed_goes_away(own: Server, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Checker:
     def begin(self, id: str) -> None:
         """Let a check run that was entered take its turn."""
         with self._changed:
-            if id in self._progress and not self._progress[id].done:
+            if id in self._progress:
                 return
             self._progress[id] = _Progress()
             self._waiting.append(id)
@@ -111,9 +111,12 @@ class Checker:
             pass
 
     def resume(self) -> list[str]:
-        """Take up what an earlier process left: what it had begun is done again. Return the check runs' ids."""
+        """Take up what an earlier process left: what it had begun is done again. Return the check runs' ids.
+
+        What was asked for since this process answers is not left by anybody.
+        """
         with self._home.ledger.write() as transaction:
-            unfinished = store.select_unfinished(transaction)
+            unfinished = [run for run in store.select_unfinished(transaction) if run.id not in self._progress]
             for run in unfinished:
                 if store.interrupt_check_run(transaction, run.id):
                     with acting(run.requester, run.role), within(Scope(run.project, run.environment)), because(run.cause):

@@ -47,9 +47,7 @@ class GitExchange(Response):
             feeding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await feeding
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+            _end(process)
             await process.wait()
             if self._finished is not None:
                 self._finished()
@@ -62,12 +60,12 @@ class GitExchange(Response):
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                process.kill()  # an incomplete pack is worth nothing
+                _end(process)  # an incomplete pack is worth nothing
                 return
             fed += len(message.get("body", b""))
             more = message.get("more_body", False)
             if fed > self._largest:
-                process.kill()
+                _end(process)
                 return
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # git has read enough: let it say why
                 process.stdin.write(message.get("body", b""))
@@ -76,8 +74,7 @@ class GitExchange(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         if not self._writes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _end(process)
 
     async def _answer(self, process: asyncio.subprocess.Process, send: Send) -> None:
         if process.stdout is None:
@@ -118,6 +115,13 @@ async def _head(stream: asyncio.StreamReader) -> tuple[int, list[tuple[bytes, by
         else:
             headers.append((name.strip().lower(), value.strip()))
     return None
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill git, which may have ended by itself meanwhile."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:
