@@ -10,9 +10,10 @@ from bucle.ledger import Reader, Row, Transaction, from_us
 if TYPE_CHECKING:
     from bucle.delivery.promotions import Promotion
     from bucle.delivery.releases import Release, ReleaseDeployment
-    from bucle.delivery.results import CheckResult, CheckRun, Verdict
+    from bucle.delivery.results import CheckRun, Verdict
 
 AnyReader = Reader | Transaction
+_JSON = ("versions", "findings", "authors", "evidence")
 
 INSERT_CHECK_RUN = """
 INSERT INTO check_run (id, project, environment, commit_sha, author, wanted, state, attempt, requester, role, cause, lock,
@@ -192,84 +193,36 @@ def count_events(reader: AnyReader, subject: str, kinds: Sequence[str]) -> int:
 def _check_run(reader: AnyReader, row: Row) -> "CheckRun":
     from bucle.delivery.results import CheckRun
 
-    results = tuple(_result(each) for each in reader.rows(SELECT_RESULTS, (row["id"], row["attempt"])))
-    return CheckRun(
-        id=row["id"],
-        project=row["project"],
-        environment=row["environment"],
-        commit=row["commit_sha"],
-        author=row["author"],
-        wanted=row["wanted"],
-        state=row["state"],
-        attempt=row["attempt"],
-        requester=row["requester"],
-        role=row["role"],
-        cause=row["cause"],
-        lock=row["lock"],
-        versions=msgspec.json.decode(row["versions"], type=tuple[str, ...]),
-        created=from_us(row["created_us"]),
-        ended=from_us(row["ended_us"]) if row["ended_us"] is not None else None,
-        event=row["event"],
-        results=results,
-    )
-
-
-def _result(row: Row) -> "CheckResult":
-    from bucle.delivery.results import CheckResult, Finding
-
-    return CheckResult(
-        name=row["name"],
-        kind=row["kind"],
-        tag=row["tag"],
-        outcome=row["outcome"],
-        message=row["message"],
-        findings=msgspec.json.decode(row["findings"], type=tuple[Finding, ...]),
-        log=row["log"],
-        seconds=row["duration_us"] / 1e6,
-        event=row["event"],
-    )
+    results = [
+        _fields(each, seconds=each["duration_us"] / 1e6) for each in reader.rows(SELECT_RESULTS, (row["id"], row["attempt"]))
+    ]
+    return msgspec.convert(_fields(row, commit=row["commit_sha"], results=results), CheckRun)
 
 
 def _release(row: Row) -> "Release":
     from bucle.delivery.releases import Release
 
-    return Release(
-        id=row["id"],
-        project=row["project"],
-        commit=row["commit_sha"],
-        lock=row["lock"],
-        versions=msgspec.json.decode(row["versions"], type=tuple[str, ...]),
-        digest=row["digest"],
-        author=row["author"],
-        requester=row["requester"],
-        check_run=row["check_run"],
-        created=from_us(row["created_us"]),
-        event=row["event"],
-    )
+    return msgspec.convert(_fields(row, commit=row["commit_sha"]), Release)
 
 
 def _promotion(row: Row) -> "Promotion":
     from bucle.delivery.promotions import Promotion
 
-    return Promotion(
-        id=row["id"],
-        project=row["project"],
-        environment=row["environment"],
-        kind=row["kind"],
-        target=row["target"],
-        model=row["model"],
-        version=row["version"],
-        policy=row["policy"],
-        state=row["state"],
-        requester=row["requester"],
-        authors=msgspec.json.decode(row["authors"], type=tuple[str, ...]),
-        approver=row["approver"],
-        note=row["note"],
-        evidence=msgspec.json.decode(row["evidence"], type=tuple[int, ...]),
-        created=from_us(row["created_us"]),
-        decided=from_us(row["decided_us"]) if row["decided_us"] is not None else None,
-        event=row["event"],
-    )
+    return msgspec.convert(_fields(row), Promotion)
+
+
+def _fields(row: Row, **made: object) -> dict[str, object]:
+    """Return a row as the fields of its record; moments stand in columns that end in `_us`, tuples in columns of JSON."""
+    fields: dict[str, object] = dict(made)
+    for column in row.keys():
+        value = row[column]
+        if column.endswith("_us"):
+            fields[column.removesuffix("_us")] = None if value is None else from_us(value)
+        elif column in _JSON:
+            fields[column] = msgspec.json.decode(value)
+        else:
+            fields[column] = value
+    return fields
 
 
 def _json(value: object) -> str:
