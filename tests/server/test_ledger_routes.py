@@ -1,5 +1,6 @@
 """Events, causes, lineage and the clock over the wire; each caller sees what it may."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 from tests.server.conftest import Wire
 
-from bucle.identity import TokenRevoked, create_token
+from bucle.identity import TokenRevoked, authenticate, create_token, revoke_token
 from bucle.ledger import EventFilter, Scope, StoredEvent, Subscription, because, parse_instant, within
-from bucle.server import Explanation, House, open_house, route_table
+from bucle.server import Call, Explanation, House, open_house, route_table
 from bucle.server.timekeeper import Timekeeper
 
 MakeWire = Callable[..., Wire]
@@ -67,6 +68,34 @@ def test_a_caller_sees_only_the_projects_and_environments_of_its_token(house: Ho
     for path in (f"/api/v1/events/{other}", "/api/v1/why/theirs", f"/api/v1/why/{other}", "/api/v1/why/home"):
         assert wire.send("GET", path, everything).status == 404, path
     assert wire.send("GET", "/api/v1/why/mine", one).status == 404
+
+
+@pytest.mark.parametrize("query", ["newest_first=true", "before=3", "kid=x", "after=x"])
+def test_a_stream_that_could_not_go_forward_is_refused_before_it_begins(wire: Wire, query: str) -> None:
+    assert wire.send("GET", f"/events?{query}").status == 400
+
+
+def test_a_stream_ends_when_its_token_does(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    from starlette.requests import Request
+
+    from bucle.server.api import ledger as routes
+
+    token = create_token(house.ledger, "ana", "viewer", "*", "*")
+    headers = [(b"authorization", f"Bearer {token.secret}".encode())]
+    principal = authenticate(house.ledger, token.secret)
+    request = Request({"type": "http", "headers": headers, "query_string": b""})
+    call = Call(house, {}, {}, None, principal, Scope(), "", request)
+    monkeypatch.setattr(routes, "_HEARTBEAT", 0.0)
+
+    async def listen() -> list[str]:
+        heard = []
+        async for line in routes._stream(call, house.ledger.newest()):
+            if not heard:
+                revoke_token(house.ledger, token.id)
+            heard.append(line)
+        return heard
+
+    assert "identity.token_revoked" in asyncio.run(asyncio.wait_for(listen(), 30))[-1]
 
 
 def test_lineage_shows_only_what_the_caller_may_see(house: House, wire: Wire) -> None:
@@ -208,6 +237,26 @@ def test_the_present_hour_of_a_wall_clock_rings_once(house: House, tmp_path: Pat
     again = open_house(house.home.path, "server")
     assert len(ring(again)) == len(first) == 1 or datetime.now(UTC).minute == 0
     again.close()
+
+
+def test_an_hour_that_could_not_be_written_rings_later(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, write, failures = house.part(Timekeeper), house.ledger.write, iter([OSError(28, "No space left on device")])
+
+    def full() -> Any:
+        for failure in failures:
+            raise failure
+        return write()
+
+    monkeypatch.setattr(house.ledger, "write", full)
+    monkeypatch.setattr(house, "pause", lambda seconds: house.leave() if rung() else None)
+
+    def rung() -> list[StoredEvent]:
+        return house.ledger.events(EventFilter(kinds=("ledger.ticked",)))
+
+    keeper._ring()
+    assert len(rung()) == 1 and "could not be written" in caplog.text
 
 
 def test_the_doctor_finds_what_was_not_delivered(house: House, wire: Wire) -> None:

@@ -7,6 +7,7 @@ from binascii import Error as BadBase64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bucle.errors import BucleError
 from bucle.identity import OWNER, BadToken, Principal, TokenMissing, authenticate
 from bucle.ledger import Ledger
 from bucle.server.errors import CrossSite, ForbiddenHost
@@ -57,6 +58,15 @@ class Guard:
         if self.tokens_required:
             raise TokenMissing(where="header.Authorization")
         return OWNER
+
+
+def is_known(ledger: Ledger, headers: "Headers") -> bool:
+    """Return whether the token of a request that was let in is still good: a stream may outlive it."""
+    header = headers.get("authorization")
+    try:
+        return header is None or authenticate(ledger, _token_in(header)) is not None
+    except BucleError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

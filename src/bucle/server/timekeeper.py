@@ -1,5 +1,6 @@
 """Time in the house: a tick for each full hour, of the wall clock as it passes or of a replay clock as it is advanced."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bucle.server.errors import ClockBusy, OnlyAnswers
 from bucle.server.house import House
 
 _HOUR = timedelta(hours=1)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Timekeeper:
                     self._travel(until)
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
-                raise
+                _log.exception("the clock stopped on its way")
             finally:
                 self._until = self._waiting_for = None
 
@@ -129,11 +131,19 @@ class Timekeeper:
         while not self._house.closing:
             hour = _full_hour(self._ledger.clock.now())
             if rung is None or hour > rung:
-                with self._ledger.write() as tx:
-                    tx.emit(Ticked(hour), "clock")
-                rung = hour
-            remaining = (hour + _HOUR - self._ledger.clock.now()).total_seconds()
+                rung = self._rang(hour) or rung
+            remaining = 60.0 if rung != hour else (hour + _HOUR - self._ledger.clock.now()).total_seconds()
             self._house.pause(min(max(remaining, 0.01), 60.0))
+
+    def _rang(self, hour: datetime) -> datetime | None:
+        """Emit an hour; None when that cannot be, as on a full disk: the next minute tries again."""
+        try:
+            with self._ledger.write() as tx:
+                tx.emit(Ticked(hour), "clock")
+        except Exception:
+            _log.exception("the hour %s could not be written", hour)
+            return None
+        return hour
 
     def _run(self, work: Callable[[], None]) -> None:
         self._thread = threading.Thread(target=work, name="bucle-clock", daemon=True)

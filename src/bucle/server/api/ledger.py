@@ -17,6 +17,7 @@ from bucle.server.errors import BadParameter
 from bucle.server.feed import EventFeed
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
+from bucle.server.security import is_known
 from bucle.server.timekeeper import ClockState, Timekeeper
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def show_event(call: Call) -> StoredEvent:
 async def stream_events(call: Call) -> "StreamingResponse":
     """Stream events as they are committed; `Last-Event-ID` or `after` says from where, else from now on.
 
+    It ends when the house is closed, or the token with which it began is no token any more.
+
     Messages carry no event name: a browser's `onmessage` hears only those without, and the kind is in the data.
     """
     from starlette.responses import StreamingResponse
@@ -91,6 +94,7 @@ async def stream_events(call: Call) -> "StreamingResponse":
     if last is not None and not (last.isascii() and last.isdecimal() and len(last) < 19):
         raise BadParameter(name="Last-Event-ID", value=last[:100], expected="the seq of an event", where="header.Last-Event-ID")
     after = int(last) if last is not None else call.house.ledger.newest()
+    _filter(call, after)  # what cannot be is refused before the first byte
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_stream(call, after), media_type="text/event-stream", headers=headers)
 
@@ -190,7 +194,7 @@ async def _stream(call: Call, after: int) -> Any:
 
     ledger, feed = call.house.ledger, call.house.part(EventFeed)
     yield f"retry: 2000\n: after {after}\n\n"
-    said = time.monotonic()
+    said = asked = time.monotonic()
     while not call.house.closing:
         events = await asyncio.to_thread(ledger.events, _filter(call, after))
         for event in events:
@@ -199,6 +203,10 @@ async def _stream(call: Call, after: int) -> Any:
                 said = time.monotonic()
                 data = msgspec.json.encode(event, enc_hook=dict).decode()
                 yield f"id: {event.seq}\ndata: {data}\n\n"
+        if time.monotonic() - asked > _HEARTBEAT:
+            asked = time.monotonic()
+            if not await asyncio.to_thread(is_known, ledger, call.request.headers):
+                return
         if not events:
             if time.monotonic() - said > _HEARTBEAT:
                 said = time.monotonic()
@@ -207,12 +215,13 @@ async def _stream(call: Call, after: int) -> Any:
 
 
 _FILTERS = ("kind", "subject", "project", "environment", "after", "before", "newest_first", "limit")
+_STREAMED = ("kind", "subject", "project", "environment", "after")
 _READ = "ledger.read"
 
 ROUTES = [
     Route("GET", "/api/v1/events", list_events, _READ, "Events by kind, subject, project", query=_FILTERS, reach="any"),
     Route("GET", "/api/v1/events/{seq}", show_event, _READ, "One event", reach="any"),
-    Route("GET", "/events", stream_events, _READ, "Events as they come (SSE)", query=_FILTERS, reach="any", events=True),
+    Route("GET", "/events", stream_events, _READ, "Events as they come (SSE)", query=_STREAMED, reach="any", events=True),
     Route("GET", "/events.json", list_events, _READ, "Events by kind, subject, project", query=_FILTERS, reach="any"),
     Route("GET", "/api/v1/why/{id}", why, _READ, "An id's events and their causes", reach="any"),
     Route(
