@@ -1,12 +1,14 @@
 """What every face must survive (security.md, classes 1, 7, 8 and 9), on every route of the table."""
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.server.conftest import Wire
 
+import bucle
 from bucle.identity import PERMISSIONS, ROLES, create_token, revoke_token
 from bucle.project import load_project_file, register_project
 from bucle.server import PUBLIC, Call, House, Route, RouteTable, route_table
@@ -244,5 +246,20 @@ def test_only_probes_and_what_pages_are_made_of_are_public() -> None:
     assert {route.path for route in ROUTES if route.permission == PUBLIC} <= probes | {"/static/{name}"}
 
 
-def test_every_permission_of_a_route_can_be_granted() -> None:
-    assert {route.permission for route in NAMED} <= PERMISSIONS
+def test_every_permission_that_is_asked_for_exists_and_none_exists_that_nothing_asks_for() -> None:
+    asked = {route.permission for route in NAMED} | set(asked_within())
+    assert asked == PERMISSIONS
+
+
+def asked_within() -> Iterator[str]:
+    """Yield what code asks for by name beyond the routes' own permissions: `require(principal, "x", ...)` and its like."""
+    positions = {"require": 1, "role_for": 0, "may": 0}
+    source = Path(bucle.__file__).parent
+    for module in (path for path in source.rglob("*.py") if "templates" not in path.relative_to(source).parts):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                position = positions.get(getattr(node.func, "attr", getattr(node.func, "id", "")))
+                if position is not None and position < len(node.args):
+                    match node.args[position]:
+                        case ast.Constant(value=str(permission)):
+                            yield permission

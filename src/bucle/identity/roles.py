@@ -2,61 +2,46 @@
 
 from collections.abc import Mapping
 
-_ROOMS = (
-    "ledger",
-    "identity",
-    "project",
-    "runtimes",
-    "artifacts",
-    "data",
-    "features",
-    "tracking",
-    "registry",
-    "pipelines",
-    "serving",
-    "monitoring",
-    "delivery",
-    "work",
-    "audit",
+_READABLE = "ledger project data features tracking registry pipelines serving monitoring delivery work audit"
+_WRITABLE = "artifacts data features tracking registry pipelines monitoring delivery work"
+_READ = frozenset(f"{room}.read" for room in _READABLE.split())
+_WRITE = frozenset(f"{room}.write" for room in _WRITABLE.split())
+_SPECIAL = frozenset(
+    {
+        "delivery.promote",
+        "delivery.approve",
+        "registry.waive",
+        "serving.predict",
+        "serving.label",
+        "ledger.advance",
+        "identity.admin",
+    }
 )
 
-PERMISSIONS: frozenset[str] = frozenset(f"{room}.{verb}" for room in _ROOMS for verb in ("read", "write")) | {
-    "delivery.promote",
-    "delivery.approve",
-    "delivery.accept",
-    "registry.waive",
-    "serving.predict",
-    "serving.label",
-    "ledger.advance",
-    "identity.admin",
-}
-"""Everything that a route can ask for; what is not granted by a role is denied."""
+PERMISSIONS: frozenset[str] = _READ | _WRITE | _SPECIAL
+"""Everything that is asked for somewhere; what is not granted by a role is denied."""
 
-_READ = frozenset(f"{room}.read" for room in _ROOMS if room != "identity") | {"work.write"}
-_CODE = frozenset({"delivery.write", "project.write", "artifacts.write"})
-_DATA_SCIENTIST = _READ | _CODE | {"data.write", "features.write", "tracking.write", "pipelines.write", "registry.write"}
+_EVERYBODY = _READ | {"work.write"}
+_CODE = frozenset({"delivery.write", "artifacts.write"})
+_DATA_SCIENTIST = _EVERYBODY | _CODE | {"data.write", "features.write", "tracking.write", "pipelines.write", "registry.write"}
 _DATA_SCIENTIST |= {"serving.predict", "serving.label"}
-_DATA_ENGINEER = _READ | _CODE | {"data.write", "features.write", "tracking.write", "pipelines.write", "serving.label"}
-_SOFTWARE_ENGINEER = _READ | _CODE | {"delivery.approve", "pipelines.write", "serving.predict"}
-_DEVOPS_ENGINEER = (
-    _READ
-    | _CODE
-    | {"delivery.promote", "delivery.approve", "serving.write", "serving.predict", "serving.label", "monitoring.write"}
-    | {"pipelines.write", "runtimes.write", "ledger.write", "ledger.advance"}
-)
+_DATA_ENGINEER = _EVERYBODY | _CODE | {"data.write", "features.write", "tracking.write", "pipelines.write", "serving.label"}
+_SOFTWARE_ENGINEER = _EVERYBODY | _CODE | {"delivery.approve", "pipelines.write", "serving.predict"}
+_DEVOPS_ENGINEER = _EVERYBODY | _CODE | {"delivery.promote", "delivery.approve", "monitoring.write", "pipelines.write"}
+_DEVOPS_ENGINEER |= {"serving.predict", "serving.label", "ledger.advance"}
 
 ROLES: Mapping[str, frozenset[str]] = {
     "owner": PERMISSIONS,
-    "viewer": _READ - {"work.write"},
+    "viewer": _READ,
     "predictor": frozenset({"serving.predict", "serving.label"}),
-    "business_stakeholder": _READ | {"delivery.accept", "delivery.approve", "serving.predict"},
-    "solution_architect": _READ | {"project.write", "delivery.write", "delivery.approve"},
+    "business_stakeholder": _EVERYBODY | {"delivery.approve", "serving.predict"},
+    "solution_architect": _EVERYBODY | {"delivery.write", "delivery.approve"},
     "data_scientist": _DATA_SCIENTIST,
     "data_engineer": _DATA_ENGINEER,
     "software_engineer": _SOFTWARE_ENGINEER,
     "devops_engineer": _DEVOPS_ENGINEER,
     "ml_engineer": _DATA_SCIENTIST | _DATA_ENGINEER | _SOFTWARE_ENGINEER | _DEVOPS_ENGINEER | {"registry.waive"},
-    "quality_assurance": _READ | {"delivery.write", "delivery.accept", "delivery.approve", "serving.predict"},
+    "quality_assurance": _EVERYBODY | {"delivery.write", "delivery.approve", "serving.predict"},
 }
 """The permissions of each role. An ML engineer holds the union of those of K-R3 to K-R6, as the paper has it."""
 
