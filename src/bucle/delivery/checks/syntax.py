@@ -119,8 +119,13 @@ def _bound(symbol: symtable.Symbol) -> bool:
 
 
 def _declared_global(table: symtable.SymbolTable) -> set[str]:
-    """Names that some function makes global by `global x; x = ...`."""
-    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_declared_global() and symbol.is_assigned()}
+    """Names that some function makes global by `global x; x = ...`, or a comprehension of the module by `(x := ...)`.
+
+    Since Python 3.12 such a comprehension is part of the module's own table, which says global but not assigned.
+    """
+    top = table.get_type() == "module"
+    named = (symbol for symbol in table.get_symbols() if symbol.is_declared_global())
+    names = {symbol.get_name() for symbol in named if top or symbol.is_assigned()}
     return names.union(*(_declared_global(child) for child in table.get_children()))
 
 
