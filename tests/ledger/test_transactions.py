@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bucle.ledger import Event, EventFilter, Home, Scope, UnknownId, acting, because, within
+from bucle.ledger import KINDS, Event, EventFilter, Home, Scope, UnknownId, acting, because, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +213,12 @@ def test_filters_agree_with_a_plain_search(home: Home, data: st.DataObject) -> N
         and (not kinds or any(event.kind == k or (k.endswith(".") and event.kind.startswith(k)) for k in kinds))
     ]
     assert home.ledger.events(wanted) == plain[:limit]
+
+
+def test_a_kind_belongs_to_one_class() -> None:
+    with pytest.raises(TypeError, match=r"'ledgertest\.noted' is that of .*test_transactions\.Noted already"):
+
+        class Other(Event, kind="ledgertest.noted", version=1):
+            """Takes the kind of another event."""
+
+    assert KINDS["ledgertest.noted"] is Noted

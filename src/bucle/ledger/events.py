@@ -25,6 +25,9 @@ class Event:
             cls.kind, cls.version = kind, version
         elif "kind" not in cls.__dict__:  # dataclass(slots=True) makes the class again and passes no arguments
             raise TypeError(f"{cls.__name__} states no kind and version")
+        taken = KINDS.get(cls.kind)
+        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"event kind {cls.kind!r} is that of {taken.__module__}.{taken.__qualname__} already")
         KINDS[cls.kind] = cls
 
 
