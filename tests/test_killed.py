@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ def command(place: Path, *words: object) -> Any:
 
 
 def count(place: Path, query: str) -> Any:
-    with sqlite3.connect(f"file:{place / 'home' / 'ledger.db'}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{place / 'home' / 'ledger.db'}?mode=ro", uri=True)) as database:
         return database.execute(query).fetchone()[0]
 
 

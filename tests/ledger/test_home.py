@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,13 @@ def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
 
 def test_a_home_that_is_held_is_refused_with_its_holder(tmp_path: Path) -> None:
     with start(HOLD, tmp_path) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(HomeBusy) as refused:
-            Home.open(tmp_path)
-        server = find_server(tmp_path)
-        holder.kill()
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+            with pytest.raises(HomeBusy) as refused:
+                Home.open(tmp_path)
+            server = find_server(tmp_path)
+        finally:
+            holder.kill()
     assert refused.value.code == "ledger/home-busy"
     assert str(holder.pid) in refused.value.text
     assert server is not None and (server.url, server.pid) == ("http://127.0.0.1:1", holder.pid)
@@ -189,7 +192,8 @@ def test_an_older_home_is_brought_up_to_date_after_a_copy(tmp_path: Path, monkey
         assert reader.row("PRAGMA user_version")[0] == newest  # type: ignore[index]
     home.close()
     [backup] = (tmp_path / "backups").iterdir()
-    assert sqlite3.connect(backup).execute("SELECT count(*) FROM event").fetchone() == (1,)
+    with closing(sqlite3.connect(backup)) as database:
+        assert database.execute("SELECT count(*) FROM event").fetchone() == (1,)
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +232,7 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
 
 def test_two_processes_that_open_at_once_do_not_both_get_it(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        outcomes = pool.map(_try_to_hold, [str(tmp_path)] * 4, chunksize=1)
+        outcomes = pool.map_async(_try_to_hold, [str(tmp_path)] * 4, chunksize=1).get(timeout=60)
     assert outcomes.count("overlap") == 0
 
 

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -62,7 +62,11 @@ class Database:
         self._path = path
         self._synchronous = _SYNCHRONOUS[durability]
         self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        try:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+        except BaseException:
+            self._writer.close()
+            raise
         self._local = threading.local()
         self._readers: set[sqlite3.Connection] = set()
         self._idle: list[sqlite3.Connection] = []
@@ -71,6 +75,7 @@ class Database:
         self._waiting = 0
         self._group: list[_Ticket] = []
         self._owner: int | None = None
+        self._closed = False
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
@@ -114,14 +119,13 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy of the whole database to `path`."""
-        target = sqlite3.connect(path)
-        with self._turn:
+        with closing(sqlite3.connect(path)) as target, self._turn:
             self._writer.backup(target)
-        target.close()
 
     def close(self) -> None:
         """Close all connections; whoever reads at this moment gets an error."""
         with self._turn, self._queue:
+            self._closed = True
             for connection in [*self._readers, self._writer]:
                 with suppress(sqlite3.Error):
                     connection.close()
@@ -134,8 +138,11 @@ class Database:
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
         with self._queue:
-            self._readers.add(connection)
-        return connection
+            if not self._closed:
+                self._readers.add(connection)
+                return connection
+        connection.close()
+        raise sqlite3.ProgrammingError("the ledger is closed")
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         """Keep a few readers for the next reads: threads come and go, and each open reader holds its pages in memory."""
