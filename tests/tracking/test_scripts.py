@@ -15,13 +15,16 @@ from bucle.tracking import (
     collecting,
     end_silent_runs,
     finish_run,
+    finish_script,
     get_run,
     log_artifact,
     log_metric,
     log_param,
     record,
+    record_script,
     run_metrics,
     setting,
+    store,
 )
 from bucle.tracking.errors import NoArtifactStore, ParameterChanged, UnknownSetting
 from bucle.tracking.runs import RunStatus
@@ -150,6 +153,48 @@ def test_a_script_that_died_does_not_run_forever(ledger: Ledger) -> None:
     assert end_silent_runs(ledger) == [died]
     assert [found(ledger, run).run.status for run in (died, step, alive)] == ["failed", "running", "running"]
     assert len(ledger.events(EventFilter(kinds=("tracking.run_finished",)))) == 1
+
+
+def test_a_script_that_is_heard_again_after_its_run_was_ended_goes_on(ledger: Ledger) -> None:
+    with ledger.write() as tx:
+        asleep = begin_run(tx, RunStart("asleep"))
+        stopped = begin_run(tx, RunStart("stopped"))
+        finish_run(tx, stopped, "failed", error="ValueError: no")
+        tx.execute("UPDATE run SET touched_us = 1")
+    assert end_silent_runs(ledger) == [asleep]
+    with ledger.write() as tx:
+        record_script(tx, asleep, RunLog(batch=1))
+        record_script(tx, stopped, RunLog(batch=1))
+    assert [found(ledger, run).run.status for run in (asleep, stopped)] == ["running", "failed"]
+    with ledger.write() as tx:
+        tx.execute("UPDATE run SET touched_us = 1")
+    assert end_silent_runs(ledger) == [asleep]
+    with ledger.write() as tx:
+        finish_script(tx, asleep, "succeeded")
+    assert (found(ledger, asleep).run.status, found(ledger, asleep).run.error) == ("succeeded", None)
+    revived = ledger.events(EventFilter(kinds=("tracking.run_revived",)))
+    assert [event.subject for event in revived] == [asleep, asleep]
+
+
+def test_a_script_that_ends_while_the_silent_ones_are_ended_stops_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.write() as tx:
+        ending, died = begin_run(tx, RunStart("ending")), begin_run(tx, RunStart("died"))
+        tx.execute("UPDATE run SET touched_us = 1")
+    look, looked = store.silent_scripts, []
+
+    def look_and_be_late(reader: object, since_us: int) -> object:
+        seen = look(reader, since_us)  # type: ignore[arg-type]
+        if not looked:
+            looked.append(seen)
+            with ledger.write() as tx:
+                finish_run(tx, ending, "succeeded")
+        return seen
+
+    monkeypatch.setattr(store, "silent_scripts", look_and_be_late)
+    assert end_silent_runs(ledger) == [died]
+    assert found(ledger, ending).run.status == "succeeded"
 
 
 def test_outside_a_run_a_step_is_just_a_function() -> None:

@@ -141,3 +141,23 @@ def test_done_is_reached_only_by_closing(home: Home) -> None:
     id = opened(home)
     with pytest.raises(BadField), home.ledger.write() as transaction:
         change_item(transaction, id, Change(state="done"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"assignee": "x" * 201}, "assignee"),
+        ({"feature": "x" * 201}, "feature"),
+        ({"links": (Link("run", "x" * 201),)}, "target"),
+    ],
+)
+def test_a_name_of_any_length_is_refused(home: Home, fields: dict[str, object], where: str) -> None:
+    with pytest.raises(BadField) as caught:
+        opened(home, **fields)
+    assert caught.value.where == where
+    id = opened(home)
+    with pytest.raises(BadField), home.ledger.write() as transaction:
+        change_item(transaction, id, Change(assignee="x" * 201))
+    with pytest.raises(BadField) as caught, home.ledger.write() as transaction:
+        close_item(transaction, id, "x" * 20_001)
+    assert caught.value.where == "resolution"

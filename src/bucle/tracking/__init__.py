@@ -12,7 +12,7 @@ from bucle.tracking.collecting import (
 )
 from bucle.tracking.completeness import FACTS, Completeness, completeness, iterations
 from bucle.tracking.errors import UnknownRun
-from bucle.tracking.events import ExperimentCreated, IterationRecorded, RunFinished, RunStarted
+from bucle.tracking.events import ExperimentCreated, IterationRecorded, RunFinished, RunRevived, RunStarted
 from bucle.tracking.ids import run_from_hex, run_hex
 from bucle.tracking.logs import ArtifactLog, MetricPoint, Note, RunLog, SettingRead, metric_point
 from bucle.tracking.runs import (
@@ -35,7 +35,7 @@ from bucle.tracking.runs import (
     run_state,
     use_data,
 )
-from bucle.tracking.scripts import ActiveRun, RunSink, active_run, end_silent_runs, note_upload, record_script
+from bucle.tracking.scripts import ActiveRun, RunSink, active_run, end_silent_runs, finish_script, note_upload, record_script
 
 __all__ = [
     "FACTS",
@@ -55,6 +55,7 @@ __all__ = [
     "RunKind",
     "RunLog",
     "RunRecord",
+    "RunRevived",
     "RunSink",
     "RunStart",
     "RunStarted",
@@ -68,6 +69,7 @@ __all__ = [
     "current_collector",
     "end_silent_runs",
     "finish_run",
+    "finish_script",
     "gathering",
     "get_run",
     "iterations",

@@ -45,6 +45,14 @@ class RunFinished(Event, kind="tracking.run_finished", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class RunRevived(Event, kind="tracking.run_revived", version=1):
+    """A script whose run had been ended because nothing was heard of it was heard again: the run goes on."""
+
+    run: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class IterationRecorded(Event, kind="tracking.iteration_recorded", version=1):
     """A training iteration succeeded, or was evaluated: its place among those of its parent, what its record lacks of K-MD."""
 

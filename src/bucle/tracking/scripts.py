@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bucle.errors import BucleError, RemoteError
-from bucle.ledger import Ledger, Transaction, within
+from bucle.ledger import Ledger, Transaction, because, within
 from bucle.tracking import store
 from bucle.tracking.collecting import Collector, gathering
 from bucle.tracking.errors import NotSent, UnknownRun
+from bucle.tracking.events import RunRevived
 from bucle.tracking.logs import RunLog, now_us
-from bucle.tracking.runs import RunStart, RunStatus, finish_run, record
+from bucle.tracking.runs import RunStart, RunStatus, finish_run, record, reopen_run
 
 FLUSH_SECONDS = 2.0
 HEARTBEAT_SECONDS = 30.0
 PATIENCE_SECONDS = 30.0
 SILENT = timedelta(minutes=10)
-"""A script that was not heard of for so long is over: its process died."""
+"""A script that was not heard of for so long counts as over; when it is heard again, its run goes on."""
+
+_SILENCE = "nothing was heard of the script for"
 
 _log = logging.getLogger(__name__)
 
@@ -189,8 +192,10 @@ def note_upload(tx: Transaction, run_id: str, artifact: str) -> None:
 def record_script(tx: Transaction, run_id: str, log: RunLog) -> bool:
     """As `record`, for what came from a script: the artifacts must be those that it sent for this run.
 
-    Otherwise whoever knows the content id of another project's artifact could read it. Raises `tracking/artifact-not-sent`.
+    Otherwise whoever knows the content id of another project's artifact could read it. A run that was ended for its silence
+    goes on: the server or the machine slept, not the script. Raises `tracking/artifact-not-sent`.
     """
+    _revive(tx, run_id)
     sent = store.uploads(tx, run_id) if log.artifacts else set()
     for artifact in log.artifacts:
         if artifact.id not in sent:
@@ -198,12 +203,28 @@ def record_script(tx: Transaction, run_id: str, log: RunLog) -> bool:
     return record(tx, run_id, log)
 
 
+def finish_script(tx: Transaction, run_id: str, status: RunStatus, *, error: str | None = None) -> int:
+    """As `finish_run`, for what came from a script: also for a run that was ended for its silence."""
+    _revive(tx, run_id)
+    return finish_run(tx, run_id, status, error=error)
+
+
 def end_silent_runs(ledger: Ledger, silent: timedelta = SILENT) -> list[str]:
-    """End the scripts' runs that were not heard of for so long (their process died) and return their ids."""
-    since = now_us() - silent // timedelta(microseconds=1)
+    """End the scripts' runs that were not heard of for so long and return their ids."""
+    since, ended = now_us() - silent // timedelta(microseconds=1), []
     with ledger.read() as reader:
-        silent_runs = store.silent_scripts(reader, since)
-    for run_id, scope in silent_runs:
+        scopes = {scope for _, scope in store.silent_scripts(reader, since)}
+    for scope in sorted(scopes, key=str):
         with within(scope), ledger.write() as tx:
-            finish_run(tx, run_id, "failed", error=f"nothing was heard of the script for {silent}")
-    return [run_id for run_id, _ in silent_runs]
+            for run_id in [run_id for run_id, of in store.silent_scripts(tx, since) if of == scope]:  # silent even now
+                finish_run(tx, run_id, "failed", error=f"{_SILENCE} {silent}")
+                ended.append(run_id)
+    return ended
+
+
+def _revive(tx: Transaction, run_id: str) -> None:
+    row = store.select_run(tx, run_id)
+    if row is not None and row["kind"] == "script" and row["status"] == "failed" and (row["error"] or "").startswith(_SILENCE):
+        with because(row["ended_event"]):
+            tx.emit(RunRevived(run_id, row["name"]), run_id)
+        reopen_run(tx, run_id)

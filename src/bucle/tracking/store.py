@@ -223,7 +223,7 @@ def evaluated(reader: Reader | Transaction, run_id: str) -> bool:
     return reader.row(EVALUATED, (run_id,)) is not None
 
 
-def silent_scripts(reader: Reader, since_us: int) -> list[tuple[str, Scope]]:
+def silent_scripts(reader: Reader | Transaction, since_us: int) -> list[tuple[str, Scope]]:
     """Return the scripts that run and were not heard of since then, with their scopes."""
     return [(row["id"], Scope(row["project"], row["environment"])) for row in reader.rows(SILENT, (since_us,))]
 

@@ -108,8 +108,9 @@ class Change:
 def open_item(transaction: Transaction, scope: Scope, opened_by: str, new: NewItem) -> str:
     """Open an item and return its id; the same `source_event` opens only one. Raises `work/bad-field`."""
     _check(kind=new.kind, severity=new.severity, title=new.title, description=new.description, priority=new.priority)
+    _check(assignee=new.assignee or "", feature=new.feature or "")
     for link in new.links:
-        _check(link=link.kind)
+        _check(link=link.kind, target=link.target)
     known = store.item_of_event(transaction, new.source_event)
     if known is not None:
         return known
@@ -130,7 +131,7 @@ def open_item(transaction: Transaction, scope: Scope, opened_by: str, new: NewIt
 def change_item(transaction: Transaction, id: str, change: Change) -> None:
     """Give fields of an item other values. Raises `work/unknown`, `work/bad-field`; closing is `close_item`."""
     item = _must_find(transaction, id)
-    _check(**{name: value for name, value in _given(change) if name not in {"assignee", "due", "link", "state"}})
+    _check(**{name: value for name, value in _given(change) if name not in {"due", "link", "state"}})
     if change.state is not None:
         _check(state=change.state)
         if change.state == "done":
@@ -138,7 +139,7 @@ def change_item(transaction: Transaction, id: str, change: Change) -> None:
     changes = [(name, str(getattr(item, name)), str(value)) for name, value in _given(change) if name != "link"]
     changes = [each for each in changes if each[1] != each[2]]
     if change.link is not None and change.link not in item.links:
-        _check(link=change.link.kind)
+        _check(link=change.link.kind, target=change.link.target)
         store.insert_link(transaction, id, change.link)
         changes.append(("link", "", f"{change.link.kind}:{change.link.target}"))
     if not changes:
@@ -153,7 +154,7 @@ def close_item(transaction: Transaction, id: str, resolution: str) -> None:
     item = _must_find(transaction, id)
     if item.state == "done":
         raise AlreadyClosed(id=id)
-    _check(description=resolution)
+    _check(resolution=resolution)
     now = transaction.clock.now()
     store.close_item(transaction, id, resolution, to_us(now))
     took = (now - item.opened_at).total_seconds()
@@ -204,7 +205,8 @@ def _given(change: Change) -> list[tuple[str, object]]:
 
 def _check(**given: object) -> None:
     words = {"kind": KINDS, "state": STATES, "severity": SEVERITIES, "link": LINK_KINDS}
-    lengths = {"title": _LONGEST_TITLE, "description": _LONGEST_TEXT, "comment": _LONGEST_TEXT}
+    lengths = dict.fromkeys(("title", "assignee", "feature", "target"), _LONGEST_TITLE)
+    lengths |= dict.fromkeys(("description", "comment", "resolution"), _LONGEST_TEXT)
     for field, value in given.items():
         if field in words and value not in words[field]:
             raise BadField(field=field, value=value, allowed=", ".join(words[field]), where=field)

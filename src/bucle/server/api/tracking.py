@@ -24,7 +24,7 @@ from bucle.tracking import (
     begin_run,
     completeness,
     end_silent_runs,
-    finish_run,
+    finish_script,
     get_run,
     iterations,
     last_metrics,
@@ -231,7 +231,7 @@ def finish(call: Call) -> Run:
         run = _state(call, tx, "tracking.write")
         if run.kind != "script":
             raise UnknownRun(id=run.id)
-        finish_run(tx, run.id, body.status, error=body.error)  # type: ignore[arg-type]
+        finish_script(tx, run.id, body.status, error=body.error)  # type: ignore[arg-type]
         return run_state(tx, run.id)
 
 
