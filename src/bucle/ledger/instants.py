@@ -25,9 +25,9 @@ def parse_instant(text: str) -> datetime:
     """Return the UTC datetime of an ISO 8601 text; without an offset it is UTC. Raises `ledger/bad-instant`."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the years 1 to 9999
         raise BadInstant(text=text) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def format_instant(moment: datetime) -> str:
@@ -42,4 +42,7 @@ def parse_duration(text: str | timedelta) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
         raise BadDuration(text=text)
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise BadDuration(text=text) from None
