@@ -6,7 +6,7 @@ import pytest
 from tests.ledger.test_transactions import note
 
 from bucle.errors import BucleError
-from bucle.ledger import Dispatcher, EventFilter, Home, StoredEvent, Subscription, current_context
+from bucle.ledger import DiskFull, Dispatcher, EventFilter, Home, StoredEvent, Subscription, current_context
 
 
 class Refused(BucleError, code="ledgertest/refused"):
@@ -89,6 +89,17 @@ def test_a_handler_that_never_succeeds_is_gone_past_with_an_event(home: Home, er
     [failed] = home.ledger.events(EventFilter(kinds=("ledger.delivery_failed",)))
     assert failed.caused_by == (1,)
     assert (failed.subject, failed.data["subscription"], failed.data["event"]) == ("run_1", "test", 1)
+
+
+def test_an_event_that_found_the_disk_full_waits_until_there_is_room(home: Home) -> None:
+    note(home, "a")
+    handler = Collector(failures=1, error=DiskFull)
+    dispatcher = Dispatcher(home.ledger, [subscription(handler)])
+    with pytest.raises(DiskFull):
+        dispatcher.drain()
+    assert home.ledger.events(EventFilter(kinds=("ledger.delivery_failed",))) == []
+    assert dispatcher.drain() == 1
+    assert handler.seen == [1, 1]
 
 
 def test_what_a_handler_emits_is_caused_by_the_event_and_is_handled_too(home: Home) -> None:

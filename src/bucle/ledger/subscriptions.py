@@ -13,6 +13,7 @@ from bucle.ledger.store import EventFilter
 from bucle.ledger.transactions import Ledger
 
 _ATTEMPTS = 3
+_NO_SPACE = 507
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +97,8 @@ class Dispatcher:
                 except Exception as error:
                     if self._stop.is_set():  # the house is going down under the handler: the event waits for the next start
                         return
+                    if isinstance(error, BucleError) and error.status == _NO_SPACE:
+                        raise  # no fault of the event: it waits until there is room
                     _log.exception("subscription %s, event %s, attempt %s", subscription.name, event.seq, attempt)
                     if attempt == _ATTEMPTS or isinstance(error, BucleError):
                         self._give_up(subscription, event, error)
