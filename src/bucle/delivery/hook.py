@@ -13,13 +13,16 @@ import sys
 MAIN = "refs/heads/main"
 NOTHING = "0" * 40
 MOST_REFS = 500
+LONGEST_REF = 255
 
 
 def before(updates: list[list[str]]) -> int:
-    """Refuse a push that rewrites or removes main, moves a tag, or writes outside branches and tags."""
+    """Refuse a push that rewrites or removes main, moves a tag, writes outside branches and tags, or has unreadable names."""
     if len(updates) > MOST_REFS:
         return _refuse("the push", f"it changes {len(updates)} refs, more than {MOST_REFS}", "Push fewer branches at a time.")
     for old, new, ref in updates:
+        if not ref.isprintable() or len(ref) > LONGEST_REF:
+            return _refuse(ascii(ref[:80]), "its name cannot be shown or is too long", f"Use up to {LONGEST_REF} letters.")
         if not ref.startswith(("refs/heads/", "refs/tags/")):
             return _refuse(ref, "only branches and tags can be pushed", "Push to refs/heads/NAME.")
         if ref.startswith("refs/tags/") and old != NOTHING:
@@ -63,7 +66,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Read `old new ref` lines from git and do what the hook of the given name does."""
-    updates = [line.split(" ", 2) for line in sys.stdin.read().splitlines() if line]
+    updates = [line.split(" ", 2) for line in sys.stdin.read().split("\n") if line]  # refs may hold other ends of lines
     return before(updates) if sys.argv[1] == "pre-receive" else after(updates)
 
 

@@ -32,7 +32,8 @@ def git_environment() -> dict[str, str]:
 def run_git(repository: Path, *arguments: str, extra: dict[str, str] | None = None) -> str:
     """Run git in `repository` and return what it printed. Raises `project/not-a-repository`, `project/git-failed`."""
     environment = {**git_environment(), **(extra or {})}
-    done = subprocess.run(git_command(repository, *arguments), capture_output=True, text=True, env=environment)
+    command = git_command(repository, *arguments)  # what people write into commits need not be UTF-8, whatever they declare
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=environment)
     if done.returncode:
         if "not a git repository" in done.stderr:
             raise NotARepository(path=repository)
