@@ -72,6 +72,15 @@ def test_a_column_of_the_spine_that_is_known_later_is_null(air: Air) -> None:
     assert early.filter(~pl.col("known"))["dep_delay"].null_count() == len(early.filter(~pl.col("known"))) > 0
 
 
+def test_a_key_of_the_spine_that_is_known_later_finds_no_features_before(air: Air) -> None:
+    diverted = AIR.replace('"arr_delay": "arrived_at"}', '"arr_delay": "arrived_at", "landed": "arrived_at"}')
+    diverted = diverted.replace("    return raw\n", "    return raw.with_columns(landed=pl.col('origin'))\n", 1)
+    air.write(diverted.replace("last_flight, traffic]", 'last_flight, traffic, weather_now.on(origin="landed")]'))
+    air.ingest()
+    made = frame(air).to_polars()
+    assert made["wind_speed"].null_count() < len(made) == made["landed_wind_speed"].null_count()
+
+
 def test_inputs_are_floats_with_categories_by_place_and_nulls_as_nan(air: Air) -> None:
     made = frame(air)
     assert made.X.dtype == np.float64

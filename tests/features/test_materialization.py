@@ -110,6 +110,17 @@ def test_nothing_later_than_until_becomes_readable(air: Air) -> None:
     assert (much_later["wind_speed"], much_later["sky"]) == (None, None)  # its time to live is over
 
 
+def test_the_later_row_of_one_moment_stays_the_newest_when_the_earlier_one_becomes_known(air: Air) -> None:
+    rows = flights_table().head(2).with_columns(origin=pl.lit("JFK"), scheduled_at=pl.lit(START), dep_delay=pl.Series([7, 9]))
+    days = pl.Series([START + 5 * DAY, START], dtype=pl.Datetime("us", "UTC"))
+    air.put("flights", rows.with_columns(departed_at=days, arrived_at=days))
+    air.ingest()
+    for now in (START + 2 * DAY, START + 6 * DAY):
+        air.materialize(now)
+        assert online(air, now, KEYS) == offline(air, now, KEYS)
+    assert online(air, now, ["JFK"])[0]["last_delay"] == 9
+
+
 def test_a_corrected_file_replaces_what_was_readable(air: Air) -> None:
     now = START + 5 * DAY
     air.materialize(now)

@@ -141,3 +141,33 @@ def aggregate() -> Callable[[float | None], list[object]]:
         ]
 
     return run
+
+
+@dataclass(frozen=True)
+class Late:
+    """A source with columns that become known later."""
+
+    known_at: dict[str, str]
+    name: str = "s"
+    timestamp: str = "at"
+    created: str | None = None
+
+
+@pytest.mark.parametrize("late", ["k", "until", "x"])
+def test_a_value_does_not_count_before_its_key_and_its_moment_are_known(late: str) -> None:
+    import bucle
+    from bucle.features.rows import contributions as contributions_of
+
+    view = bucle.aggregates(bucle.Entity("e", key="k"), source="s", at="until", window="1h", name="v", n=("x", "count"))
+    moments = [pl.col(name).cast(pl.Datetime("us")) for name in ("at", "until", "known")]
+    rows = pl.DataFrame({"k": [1], "x": [5.0], "at": [10], "until": [10], "known": [50]}).with_columns(moments)
+    asked = Questions((pl.Series([1, 1, 1]),), pl.Series([30, 49, 50]))
+    values = contributions_of(view, view.spec(), view.spec().aggregates[0], rows, Late({late: "known"}))
+    assert window_column(asked, values, view.spec().aggregates[0]).to_list() == [0, 0, 1]
+
+
+def test_bounds_of_nanoseconds_are_exact_beside_values_that_are_never_known() -> None:
+    now = 1_357_000_000_000_000_001
+    asked = Questions((), pl.Series([now - 1, now, now + 99, now + 100]))
+    values = Contributions((), pl.Series([now, None]), pl.Series([now + 100, now]), pl.Series([1.0, 1.0]))
+    assert window_column(asked, values, AggregateSpec("n", "x", "count")).to_list() == [0, 1, 1, 0]
