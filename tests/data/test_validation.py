@@ -69,6 +69,14 @@ def test_a_change_that_stays_is_the_new_world_and_vetoes_nothing() -> None:
     assert check(broken).vetoed == ("2013-02", "2013-03")
 
 
+@pytest.mark.parametrize(("bounds", "said"), [({"least": 1e6}, "at least 1e+06"), ({"most": -1}, "at most -1")])
+def test_a_range_may_have_one_end_only(bounds: dict[str, float], said: str) -> None:
+    wanted = Schema("orders", {**schema().columns, "amount": ColumnSchema("number", **bounds)})
+    (finding, *_) = check(orders_table(), wanted).findings
+    assert (finding.check, finding.column) == ("range", "amount")
+    assert said in finding.message
+
+
 def test_one_broken_month_is_not_diluted_by_the_others() -> None:
     march = pl.col("placed_at").dt.month() == 3
     report = check(orders_table(700).with_columns(city=pl.when(march).then(pl.lit("Lugo")).otherwise("city")))

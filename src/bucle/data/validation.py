@@ -133,11 +133,15 @@ def _judge_counts(row: dict[str, Any], name: str, column: ColumnSchema, where: s
         yield Finding("nulls", name, "schema", message, nulls, where, partition)
     outside = row.get(f"outside:{name}", 0)
     if outside and beyond_chance(outside, rows, column.tolerance):
-        check, what = ("domain", "its values") if column.values else ("range", f"{column.least:g} to {column.most:g}")
-        if check == "range" and column.least is None:
-            what = f"at most {column.most:g}"
+        check, what = ("domain", "its values") if column.values else ("range", _range(column))
         message = f"{name!r} lies outside of {what} in {outside} of {rows} rows of {partition} ({outside / rows:.1%})."
         yield Finding(check, name, "schema", message, outside, where, partition)
+
+
+def _range(column: ColumnSchema) -> str:
+    if column.least is None:
+        return f"at most {column.most:g}"
+    return f"at least {column.least:g}" if column.most is None else f"{column.least:g} to {column.most:g}"
 
 
 def _is_null(name: str, kind: pl.DataType) -> pl.Expr:
