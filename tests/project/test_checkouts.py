@@ -69,6 +69,12 @@ def test_a_working_tree_says_whether_it_differs_from_its_commit(repository: Path
     assert changed.stamp != clean.stamp
 
 
+def test_an_editors_lock_beside_the_code_is_no_code(repository: Path) -> None:
+    before = working_tree(repository).stamp
+    (repository / "flights" / ".#__init__.py").symlink_to("somebody@nowhere.1234")
+    assert working_tree(repository).stamp == before
+
+
 def test_a_project_outside_of_git_has_no_commit(tmp_path: Path) -> None:
     (tmp_path / "bucle.toml").write_text('[project]\nname = "loose"\n')
     checkout = working_tree(tmp_path)
@@ -136,6 +142,10 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.T
         [entry("link", tarfile.SYMTYPE, "/etc")],
         [entry("a/link", tarfile.SYMTYPE, "../../etc")],
         [entry("here", tarfile.SYMTYPE, "."), entry("here/x")],
+        [entry("a/b", tarfile.SYMTYPE, "."), entry("out", tarfile.SYMTYPE, "a/b/../..")],
+        [entry("twice"), entry("twice")],
+        [entry("file"), entry("file/below")],
+        [entry("n" * 300)],
         [entry("hard", tarfile.LNKTYPE, "/etc/passwd")],
         [entry("device", tarfile.CHRTYPE)],
         [entry("pipe", tarfile.FIFOTYPE)],

@@ -1,5 +1,6 @@
 """A project's files at one moment: the working tree, or a commit exported to a folder of its own."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -21,6 +23,7 @@ MOST_FILES = 50_000
 MOST_BYTES = 2 * 1024**3
 _CODE = (".py", ".toml", ".lock", ".in")
 _LEFT_OUT = {"__pycache__", "node_modules"}
+_UNFIT_NAME = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ, errno.EINVAL)
 _turn = threading.Lock()
 
 
@@ -91,10 +94,11 @@ def _export(repository: Path, commit: str, folder: Path, target: Path) -> None:
 
 def extract_tree(stream: IO[bytes], target: Path) -> None:
     """Write a tar stream below `target`: files, folders and links that stay inside. Raises `project/unsafe-tree`."""
-    written = 0
+    written, links = 0, []
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for count, member in enumerate(archive):
+                links += [member.name] if member.issym() else []
                 written += member.size
                 if count >= MOST_FILES or written > MOST_BYTES:
                     reason = f"it has more than {MOST_FILES} files or {MOST_BYTES >> 30} GiB"
@@ -102,9 +106,23 @@ def extract_tree(stream: IO[bytes], target: Path) -> None:
                 _extract(archive, member, target)
     except tarfile.TarError as error:
         raise UnsafeTree(reason="its archive cannot be read", entry=str(error)) from error
+    real = os.path.realpath(target)
+    for name in links:  # through another link, `..` may lead further than the names say
+        if not Path(os.path.realpath(target / name)).is_relative_to(real):
+            raise UnsafeTree(reason="a symbolic link leads outside", entry=name, where=name)
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    try:
+        _write(archive, member, target)
+    except OSError as error:
+        if error.errno not in _UNFIT_NAME:
+            raise
+        reason = f"a name cannot be had here ({os.strerror(error.errno or 0)})"
+        raise UnsafeTree(reason=reason, entry=member.name[:200], where=member.name[:200]) from error
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
     path = target / _safe_path(member.name)
     if any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(target)):
         raise UnsafeTree(reason="a file lies behind a symbolic link", entry=member.name, where=member.name)
@@ -159,4 +177,5 @@ def _code_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         for name in files:
             if name.endswith(_CODE) or name == FILE_NAME:
                 path = Path(folder, name)
-                yield str(path), path.stat()
+                with suppress(FileNotFoundError):  # an editor's lock is a link to nowhere, and files come and go
+                    yield str(path), path.stat()
