@@ -88,6 +88,35 @@ def test_damaged_bytes_are_named_and_never_returned(store: ArtifactStore) -> Non
             read(id)
 
 
+def test_putting_the_same_bytes_again_heals_what_was_damaged(store: ArtifactStore, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"precious")
+    os.utime(file, (1, 1))
+    id = store.put_file(file)
+    damaged = store.path(id)
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"damaged!")
+    with pytest.raises(CorruptArtifact):
+        ArtifactStore(store.root).get_bytes(id)
+    assert store.put_file(file) == id
+    assert ArtifactStore(store.root).get_bytes(id) == store.path(id).read_bytes() == b"precious"
+
+
+def test_a_full_disk_after_the_copy_loses_only_what_spares_reading_again(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"precious")
+    os.utime(file, (1, 1))
+    monkeypatch.setattr("bucle.artifacts.stat_cache._RACY_NS", -1 << 62)
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert store.get_bytes(store.put_file(file)) == b"precious"
+
+
 @pytest.mark.parametrize(
     "id",
     ["", "x", "../../etc/passwd", "blake3:../../../etc/passwd", "blake3:" + "A" * 64, "blake3:" + "0" * 64 + "\n", "blake3:00"],

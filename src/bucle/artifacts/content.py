@@ -33,6 +33,7 @@ class ArtifactStore:
         self.root = root
         self._objects = root / "objects"
         self._new = root / "new"
+        self._damaged = root / "damaged"
         for folder in (self._objects, self._new):
             folder.mkdir(parents=True, exist_ok=True)
         self._stat_cache = StatCache(root / "stat")
@@ -76,10 +77,10 @@ class ArtifactStore:
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
-            raise MissingArtifact(id=id) from error
+            raise self._absent(id) from error
         found = content_id(data)
         if found != id:
-            raise CorruptArtifact(id=id, found=found, path=path)
+            raise self._set_aside(id, found)
         return data
 
     def get_json(self, id: str, type: type[T]) -> T:
@@ -97,10 +98,10 @@ class ArtifactStore:
             if self._verified.get(id) != (stat.st_ino, stat.st_size):
                 found = file_id(path)
                 if found != id:
-                    raise CorruptArtifact(id=id, found=found, path=path)
+                    raise self._set_aside(id, found)
                 self._verified[id] = (stat.st_ino, stat.st_size)
         except FileNotFoundError as error:
-            raise MissingArtifact(id=id) from error
+            raise self._absent(id) from error
         return path
 
     def open(self, id: str) -> IO[bytes]:
@@ -112,7 +113,7 @@ class ArtifactStore:
         try:
             return self._file(id).open("rb")
         except FileNotFoundError as error:
-            raise MissingArtifact(id=id) from error
+            raise self._absent(id) from error
 
     def exists(self, id: str) -> bool:
         """Whether the store holds the bytes of an id."""
@@ -123,7 +124,7 @@ class ArtifactStore:
         try:
             return self._file(id).stat().st_size
         except FileNotFoundError as error:
-            raise MissingArtifact(id=id) from error
+            raise self._absent(id) from error
 
     def stored(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the id and state of everything that is stored."""
@@ -157,6 +158,21 @@ class ArtifactStore:
     def _file(self, id: str) -> Path:
         digits = check_id(id).removeprefix("blake3:")
         return self._objects / digits[:2] / digits[2:]
+
+    def _set_aside(self, id: str, found: str) -> CorruptArtifact:
+        """Take damaged bytes out of the way, so that putting the same bytes again does store them."""
+        path = self._file(id)
+        self._damaged.mkdir(exist_ok=True)
+        with self._lock(fcntl.LOCK_EX), contextlib.suppress(FileNotFoundError):
+            if file_id(path) != id:  # nobody has put it again meanwhile
+                path.rename(self._damaged / id.removeprefix("blake3:"))
+        return CorruptArtifact(id=id, found=found, path=path)
+
+    def _absent(self, id: str) -> MissingArtifact | CorruptArtifact:
+        damaged = self._damaged / check_id(id).removeprefix("blake3:")
+        if damaged.is_file():
+            return CorruptArtifact(id=id, found=file_id(damaged), path=self._file(id))
+        return MissingArtifact(id=id)
 
     def _touch(self, id: str) -> bool:
         """Begin the time of grace afresh for an artifact that is there. The lock keeps a collector from coming between."""
@@ -202,6 +218,7 @@ class ArtifactStore:
         with self._lock(fcntl.LOCK_SH):
             temporary.rename(target)
         _sync_folder(target.parent)
+        (self._damaged / id.removeprefix("blake3:")).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _lock(self, kind: int) -> Iterator[None]:

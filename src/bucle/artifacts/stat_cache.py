@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -34,14 +35,21 @@ class StatCache:
         return entry.id if entry == _entry(path, stat, entry.id) else None
 
     def remember(self, path: Path, stat: os.stat_result, id: str) -> None:
-        """Keep the id of the file in this state, unless it changed so lately that it may change again within a tick."""
+        """Keep the id of the file in this state, unless it changed so lately that it may change again within a tick.
+
+        Where it cannot be kept (a full disk) the file is read again next time.
+        """
         if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _RACY_NS:
             return
         file = self._file(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
-        temporary.write_bytes(msgspec.json.encode(_entry(path, stat, id)))
-        temporary.replace(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(_entry(path, stat, id)))
+            temporary.replace(file)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
 
     def _file(self, path: Path) -> Path:
         name = blake3(os.fsencode(path.absolute())).hexdigest(length=16)
