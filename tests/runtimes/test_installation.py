@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bucle.runtimes import (
     Runtime,
     current_runtime,
     ensure_runtime,
+    installation,
     list_runtimes,
     load_code,
     lock_requirements,
@@ -80,6 +82,28 @@ def test_a_runtime_is_installed_once_and_recorded(installed: Installed) -> None:
     assert [event.subject for event in events if event.subject == installed.lock.digest] == [installed.lock.digest]
     with installed.home.ledger.read() as reader:
         assert installed.lock.digest in [runtime.digest for runtime in list_runtimes(reader)]
+
+
+def test_what_is_installed_does_not_wait_for_another_installation(installed: Installed) -> None:
+    with installation._turn:
+        waiting = threading.Thread(target=ensure_runtime, args=(installed.home, installed.lock.path), daemon=True)
+        waiting.start()
+        waiting.join(30)
+        assert not waiting.is_alive()
+
+
+def test_a_kill_after_the_installation_does_not_leave_it_unrecorded(installed: Installed, tmp_path: Path) -> None:
+    path = changed(installed, tmp_path, "# Another lock.\n" + pin(installed.lock, "iniconfig"))
+    runtime = ensure_runtime(installed.home, path)
+    with installed.home.ledger.write() as transaction:
+        transaction.execute("DELETE FROM runtime WHERE digest = ?", (runtime.digest,))
+    ensure_runtime(installed.home, path)
+    ensure_runtime(installed.home, path)
+    events = list(installed.home.ledger.events(EventFilter(kinds=("runtimes.installed",), subject=runtime.digest)))
+    assert len(events) == 2
+    assert events[0].data == events[1].data
+    with installed.home.ledger.read() as reader:
+        assert runtime.digest in [each.digest for each in list_runtimes(reader)]
 
 
 def test_a_new_projects_tests_pass_in_its_own_runtime(installed: Installed) -> None:

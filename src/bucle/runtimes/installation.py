@@ -38,6 +38,7 @@ class _Facts(msgspec.Struct, frozen=True):
     digest: str
     python: str
     packages: dict[str, str]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,17 @@ def ensure_runtime(home: Home, lock_path: Path, wheels: Sequence[Path] = ()) -> 
     """
     lock = read_lock(lock_path)
     folder = home.folder("runtimes") / lock.digest.removeprefix("blake3:")
-    with _turn:
-        facts = _read_facts(folder)
-        if facts is None:
-            for rest in (folder, *folder.parent.glob(".new-*")):  # of an installer that was killed
-                shutil.rmtree(rest, ignore_errors=True)
-            facts = _install(home, lock, folder, wheels)
+    facts = _read_facts(folder)  # an installation of another lock may take minutes: what is there does not wait for it
+    if facts is None or not _is_recorded(home, lock.digest):
+        with _turn:
+            facts = _read_facts(folder)
+            if facts is None:
+                for rest in (folder, *folder.parent.glob(".new-*")):  # of an installer that was killed
+                    shutil.rmtree(rest, ignore_errors=True)
+                facts = _install(lock, folder, [*wheels, *_own_wheels(home, lock)])
+                _record(home, facts)
+            elif not _is_recorded(home, lock.digest):  # it was killed between the one and the other
+                _record(home, facts)
     return Runtime(lock.digest, folder, folder / "bin" / "python", facts.packages)
 
 
@@ -79,21 +85,21 @@ def _read_facts(folder: Path) -> _Facts | None:
         return None
 
 
-def _install(home: Home, lock: Lock, folder: Path, wheels: Sequence[Path]) -> _Facts:
+def _install(lock: Lock, folder: Path, wheels: Sequence[Path]) -> _Facts:
     started = time.monotonic()
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
         interpreter = _make_environment(lock, temporary)
-        _install_packages(lock, temporary, [*wheels, *_own_wheels(home, lock)])
+        _install_packages(lock, temporary, wheels)
         compile_bytecode(temporary / "bin" / "python", interpreter.site_packages, interpreter.tag)
-        facts = _Facts(lock.digest, interpreter.version, installed_packages(interpreter.site_packages))
+        seconds = round(time.monotonic() - started, 3)
+        facts = _Facts(lock.digest, interpreter.version, installed_packages(interpreter.site_packages), seconds)
         (temporary / _FACTS).write_bytes(msgspec.json.encode(facts, order="sorted"))
         temporary.chmod(0o755)
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _record(home, facts, time.monotonic() - started)
     return facts
 
 
@@ -145,9 +151,14 @@ def _blamed_line(lock: Lock, reason: str) -> str:
     return f"{lock.path}:{found[0][1]}" if found else str(lock.path)
 
 
-def _record(home: Home, facts: _Facts, seconds: float) -> None:
+def _is_recorded(home: Home, digest: str) -> bool:
+    with home.ledger.read() as reader:
+        return reader.row(store.SELECT_RUNTIME, (digest,)) is not None
+
+
+def _record(home: Home, facts: _Facts) -> None:
     with home.ledger.write() as transaction:
-        installed = RuntimeInstalled(facts.digest, facts.python, len(facts.packages), round(seconds, 3))
+        installed = RuntimeInstalled(facts.digest, facts.python, len(facts.packages), facts.seconds)
         transaction.node(facts.digest, "artifact", "runtime")
         event = transaction.emit(installed, facts.digest)
         packages = json.dumps(facts.packages, sort_keys=True)
