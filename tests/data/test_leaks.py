@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from bucle.data import Finding, Source, declared_leaks, provenance_leaks, source, telling_leaks
+from bucle.data import DataRefused, Finding, Source, declared_leaks, provenance_leaks, source, telling_leaks
 from bucle.data.cleaning import apply_rules, settle_moments
+from bucle.errors import BucleError
 
 from .conftest import SHOP, Shop, orders_table
 
@@ -75,6 +76,66 @@ def test_the_key_may_be_made_by_the_rules_and_the_row_number_dropped() -> None:
     assert names(found(rules, key="number")) == {"foo"}
     without_key = lambda raw: raw.select("placed_at", "paid_at", "paid", foo=PAID * 2)  # noqa: E731
     assert names(found(without_key, key=())) == {"foo"}
+
+
+EASY = (
+    SHOP.replace("import polars as pl\n", "import polars as pl\nimport bucle\n")
+    + """
+easy = bucle.TrainingSet(spine=orders, columns=["amount"], features=[],
+                         label=bucle.Label("won", pl.col("paid") > 0, matures="36h"))
+"""
+)
+
+
+def test_a_column_that_tells_the_label_passes_once_a_reason_is_declared(shop: Shop) -> None:
+    table = orders_table().with_columns(amount=pl.when(pl.col("paid") > 0).then(20.0).otherwise(10.0))
+    shop.put(table.with_columns(noise=pl.col("amount") * 2))
+    shop.write("shop/__init__.py", EASY)
+    for _ in range(2):
+        with pytest.raises(DataRefused, match="'amount' tells the label") as caught:
+            shop.ingest()
+        assert "accepted={'COLUMN': 'why'}" in caught.value.next_step
+    one = EASY.replace('"paid_at"})', '"paid_at"}, accepted={"amount": "a fixed fee"})')
+    shop.write("shop/__init__.py", one)
+    with pytest.raises(DataRefused, match="'noise' tells the label"):
+        shop.ingest()
+    shop.write("shop/__init__.py", one.replace('"a fixed fee"', '"a fixed fee", "noise": "twice the fee"'))
+    first = shop.ingest()
+    assert (first.outcome, shop.ingest()) == ("pass", first)
+    accepted = shop.events("data.leak_accepted")
+    assert [(each.data["column"], each.data["reason"]) for each in accepted] == [
+        ("amount", "a fixed fee"), ("noise", "twice the fee")
+    ]  # fmt: skip
+    assert {each.actor for each in accepted} == {"ana"}
+    validated = shop.events("data.validated")
+    assert [each.data["outcome"] for each in validated] == ["stop", "stop", "pass"]
+    assert {each.seq for each in accepted} < set(validated[-1].caused_by)
+
+
+def test_a_leak_that_is_proven_is_not_accepted(shop: Shop) -> None:
+    shop.put(orders_table())
+    rules = SHOP.replace('"paid_at"})', '"paid_at"}, accepted={"foo": "trust me"})')
+    shop.write(
+        "shop/__init__.py", rules.replace('pl.col("amount") > 0)', 'pl.col("amount") > 0).with_columns(foo=pl.col("paid"))')
+    )
+    with pytest.raises(DataRefused, match="'foo' of orders comes from 'paid'"):
+        shop.ingest()
+
+
+def test_a_training_set_that_no_longer_leaks_frees_the_version_that_it_stopped(shop: Shop) -> None:
+    shop.put(orders_table())
+    shop.write("shop/__init__.py", EASY.replace('columns=["amount"]', 'columns=["amount", "paid"]'))
+    with pytest.raises(DataRefused, match="uses 'paid'"):
+        shop.ingest()
+    shop.write("shop/__init__.py", EASY)
+    assert shop.ingest().outcome == "pass"
+
+
+@pytest.mark.parametrize(("column", "reason"), [("paid", "x"), ("paid_at", "x"), ("amount", " ")])
+def test_an_exception_that_makes_no_sense_is_refused(column: str, reason: str) -> None:
+    with pytest.raises(BucleError) as refused:
+        source("*", timestamp="placed_at", known_at={"paid": "paid_at"}, accepted={column: reason}, name="s")(lambda raw: raw)
+    assert refused.value.code == "data/bad-source"
 
 
 def test_rules_that_choke_on_an_unknown_column_are_checked_too(shop: Shop) -> None:

@@ -37,6 +37,7 @@ class _Watched:
     location: str
     bases: tuple[Path, ...]
     schema: Path
+    stamp: str
 
     def state(self) -> tuple[object, ...]:
         """What tells whether there is something to do: names, sizes and times only."""
@@ -45,7 +46,7 @@ class _Watched:
         except NoFiles:
             stamps = ()
         reviewed = self.schema.stat().st_mtime_ns if self.schema.is_file() else None
-        return (self.digest, stamps, reviewed)
+        return (self.digest, stamps, reviewed, self.stamp)
 
 
 class FileWatch:
@@ -153,7 +154,7 @@ def _announce(
 
 def _watched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> _Watched:
     location, bases = searched(home, code, scope, spec)
-    return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name))
+    return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name), code.checkout.stamp)
 
 
 def _try(home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object]) -> None:

@@ -71,6 +71,7 @@ def check_columns(columns: list[str], spec: SourceSpec) -> None:
     wanted += [(name, "late column in known_at") for name in spec.known_at]
     wanted += [(moment, "moment in known_at") for moment in spec.known_at.values()]
     wanted += [(spec.created, "created time")] if spec.created else []
+    wanted += [(name, "accepted column") for name in spec.accepted]
     for name, role in wanted:
         if name not in columns:
             shown = ", ".join(columns)

@@ -77,7 +77,10 @@ class DataRefused(BucleError, code="data/refused", status=422):
     """Validation stopped a dataset version: schema skew or a leak. The version before it stays current."""
 
     message = "The data of {name!r} were refused: {findings}"
-    next = "Correct the source or its cleaning rules, or review schemas/{name}.toml if the world has changed."
+    next = (
+        "Correct the source or its cleaning rules, or review schemas/{name}.toml if the world has changed. "
+        "A column that tells the label and is honest: `@bucle.source(..., accepted={{'COLUMN': 'why'}})`."
+    )
 
 
 class BadSchema(BucleError, code="data/bad-schema"):

@@ -103,6 +103,21 @@ class Validated(Event, kind="data.validated", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class LeakAccepted(Event, kind="data.leak_accepted", version=1):
+    """A column that tells a label almost perfectly was let pass for the first time for the reason that its source declares.
+
+    The actor is who had it ingested; `commit` holds the declaration, None outside of git or when the tree has changed since.
+    """
+
+    source: str
+    column: str
+    finding: str
+    reason: str
+    commit: str | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived(Event, kind="data.arrived", version=1):
     """Rows of a source became visible since the last such event of it (K-12): at a tick, or of a day when nobody waits."""
 

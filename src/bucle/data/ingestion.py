@@ -37,7 +37,8 @@ def ingest(
 ) -> DatasetVersion:
     """Bring a source's files into a version by the code's rules and return it; the version that exists if nothing changed.
 
-    Content that another environment has ingested is not cleaned again. Raises `data/unknown-source`, `data/no-files`,
+    Content that another environment has ingested is not cleaned again; what was stopped is judged again once the definitions
+    have changed, for a training set may have been what leaked. Raises `data/unknown-source`, `data/no-files`,
     `data/malformed-file`, `data/cleaning-failed`, `data/missing-column`, `data/bad-timestamp`, `data/bad-schema`, and
     `data/refused` for what validation stopped, each time it is asked for.
     """
@@ -109,14 +110,16 @@ def _ingest(
     schema = load_schema(code.checkout.root, spec.name)
     version = _latest(home, scope, spec)
     if version is not None and version.raw == raw.digest:
-        if version.schema == (schema.digest if schema else None):
+        as_before = version.schema == (schema.digest if schema else None)
+        if as_before and (version.outcome != "stop" or version.judged_by == code.description.digest):
             return version
         _validate_again(home, runners, code, scope, spec, raw, version)
         return _latest(home, scope, spec) or version
     twin = _twin(home, scope, spec, raw.digest)
     result = _call(home, runners, code, spec, raw, schema, twin.manifest if twin else None)
     with home.ledger.write() as transaction, within(scope):
-        return record_version(transaction, spec, code.checkout, home.path, raw, schema, result, reused=twin is not None)
+        digest, reused = code.description.digest, twin is not None
+        return record_version(transaction, spec, code.checkout, home.path, raw, schema, result, digest, reused=reused)
 
 
 def _validate_again(
@@ -125,7 +128,8 @@ def _validate_again(
     schema = load_schema(code.checkout.root, spec.name)
     result = _call(home, runners, code, spec, raw, schema, version.manifest)
     with home.ledger.write() as transaction, within(scope):
-        record_validation(transaction, version.id, spec, schema, result, accepted=True)
+        digest = code.description.digest
+        record_validation(transaction, version.id, spec, schema, result, code.checkout, digest, accepted=True)
         refer(transaction, result.report, version.id, "report")
     return result.validation
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import polars as pl
 
 from bucle.data.cleaning import apply_rules, settle_moments
@@ -69,9 +70,18 @@ def find_leaks(
         own = set(spine.label.expression.meta.root_names()) - set(spec.moments)
         columns = [name for name in honest if name not in named | own]
         outcome = sample.select(spine.label.expression.alias("outcome")).to_series()
-        found += telling_leaks(sample, columns, outcome, spine.label.name, spec.where)
+        telling = telling_leaks(sample, columns, outcome, spine.label.name, spec.where)
+        found += [_reviewed(finding, spec) for finding in telling]
         found += _own_columns(spec, spine, own, root)
     return found
+
+
+def _reviewed(finding: Finding, spec: SourceSpec) -> Finding:
+    """That a column tells the label is a suspicion, which a person may have looked into; where it comes from is a proof."""
+    reason = spec.accepted.get(finding.column)
+    if reason is None:
+        return finding
+    return msgspec.structs.replace(finding, kind="accepted", message=f"{finding.message} Accepted: {reason}")
 
 
 def _own_columns(spec: SourceSpec, spine: SpineDefinition, own: set[str], root: Path) -> list[Finding]:

@@ -5,9 +5,18 @@ from pathlib import Path
 
 from bucle.artifacts import refer
 from bucle.data import store
-from bucle.data.events import RulesRecorded, SchemaRecorded, SourceConnected, SourceProfiled, Validated, VersionCreated
+from bucle.data.events import (
+    LeakAccepted,
+    RulesRecorded,
+    SchemaRecorded,
+    SourceConnected,
+    SourceProfiled,
+    Validated,
+    VersionCreated,
+)
 from bucle.data.files import RawState
 from bucle.data.orders import IngestResult
+from bucle.data.reports import Finding
 from bucle.data.schemas import Schema
 from bucle.data.sources import SourceSpec
 from bucle.data.versions import DatasetVersion, get_version
@@ -26,6 +35,7 @@ def record_version(
     raw: RawState,
     schema: Schema | None,
     result: IngestResult,
+    code: str,
     *,
     reused: bool,
 ) -> DatasetVersion:
@@ -50,18 +60,26 @@ def record_version(
     with because(created):
         profiled = SourceProfiled(spec.name, id, result.profile, result.visible, result.null_shares, result.labels)
         transaction.emit(profiled, id)
-        record_validation(transaction, id, spec, schema, result, accepted=False)
+        record_validation(transaction, id, spec, schema, result, checkout, code, accepted=False)
     _record_lineage(transaction, spec, id, result, created)
     return get_version(transaction, id)
 
 
 def record_validation(
-    transaction: Transaction, id: str, spec: SourceSpec, schema: Schema | None, result: IngestResult, *, accepted: bool
+    transaction: Transaction,
+    id: str,
+    spec: SourceSpec,
+    schema: Schema | None,
+    result: IngestResult,
+    checkout: Checkout,
+    code: str,
+    *,
+    accepted: bool,
 ) -> int:
     """Enter what validation found about a version: its outcome, its vetoes; return the event's seq (K-14, K-19, G1-dv).
 
     A version that was `accepted` by the same schema before stays current when a later month of it breaks the schema: that
-    month is vetoed as well.
+    month is vetoed as well. `code` is the digest of the definitions that it was judged by.
     """
     report, digest = result.validation, schema.digest if schema else None
     recorded = _record_schema(transaction, spec, schema)
@@ -71,11 +89,12 @@ def record_validation(
     broken = {each.partition for each in stopping if each.partition} if later else set()
     outcome = "warn" if stopping and later else report.outcome
     vetoed = sorted({*report.vetoed, *broken})
-    with because(version.event, recorded):
+    let_pass = [_record_acceptance(transaction, spec, each, checkout) for each in report.findings if each.kind == "accepted"]
+    with because(version.event, recorded, *let_pass):
         shown = [str(finding) for finding in report.findings[:_MOST_FINDINGS]]
         validated = Validated(spec.name, id, report.outcome, digest, result.report, report.rows, shown, vetoed)
         event = transaction.emit(validated, id)
-    transaction.execute(store.UPDATE_VALIDATION, (digest, outcome, result.report, event, id))
+    transaction.execute(store.UPDATE_VALIDATION, (digest, outcome, result.report, event, code, id))
     transaction.execute(store.DELETE_VETOES, (id,))
     place = (version.project, version.environment, spec.name, id)
     transaction.execute_many(store.INSERT_VETO, ((*place, month, event) for month in vetoed))
@@ -114,6 +133,21 @@ def _record_schema(transaction: Transaction, spec: SourceSpec, schema: Schema | 
         return int(known["event"])
     event = transaction.emit(SchemaRecorded(spec.name, schema.digest, len(schema.columns)), spec.name)
     transaction.execute(store.INSERT_SCHEMA, (project, spec.name, schema.digest, event))
+    return event
+
+
+def _record_acceptance(transaction: Transaction, spec: SourceSpec, finding: Finding, checkout: Checkout) -> int:
+    """Return the event that recorded this exception: a new one for a column and reason seen for the first time."""
+    reason = spec.accepted[finding.column]
+    key = (current_context().scope.project, spec.name, finding.column, reason)
+    known = transaction.row(store.SELECT_ACCEPTANCE, key)
+    if known is not None:
+        return int(known["event"])
+    commit = None if checkout.dirty else checkout.commit
+    event = transaction.emit(
+        LeakAccepted(spec.name, finding.column, finding.message, reason, commit, finding.where or spec.where), spec.name
+    )
+    transaction.execute(store.INSERT_ACCEPTANCE, (*key, event))
     return event
 
 

@@ -8,7 +8,7 @@ import msgspec
 from bucle.data.events import LabelCount
 from bucle.data.profiles import Profile
 
-FindingKind = Literal["schema", "value"]
+FindingKind = Literal["schema", "value", "accepted"]
 Outcome = Literal["pass", "warn", "stop"]
 
 
@@ -16,7 +16,8 @@ class Finding(msgspec.Struct, frozen=True):
     """One thing that is not as it should be.
 
     `kind` "schema": unexpected, missing or bad-valued data, or a leak; it stops. "value": statistics changed or data grew
-    stale; it warns, and the `partition` that it names is not to be trained on. `where` is a line of the reviewed schema or of
+    stale; it warns, and the `partition` that it names is not to be trained on. "accepted": what the source declares to have
+    been reviewed; it neither stops nor warns. `where` is a line of the reviewed schema or of
     the project's code.
     """
 

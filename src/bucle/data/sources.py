@@ -18,7 +18,8 @@ class SourceSpec(msgspec.Struct, frozen=True):
     """What the rest of the house knows of a source. `rules` is the digest of the cleaning function's code and all it reaches.
 
     `parts` names the pieces of that digest, so that a change of the rules can be told. `known_at` gives, for a late column,
-    the column that holds the moment from which it is known.
+    the column that holds the moment from which it is known; `accepted`, for a column that tells a label almost perfectly,
+    why that is honest.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SourceSpec(msgspec.Struct, frozen=True):
     file: str
     line: int
     doc: str
+    accepted: dict[str, str] = {}
 
     @property
     def where(self) -> str:
@@ -66,6 +68,7 @@ class Source(Definition):
         known_at: Mapping[str, str] | None = None,
         created: str | None = None,
         nulls: Sequence[str] = (),
+        accepted: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
         self.__wrapped__ = function
@@ -78,6 +81,7 @@ class Source(Definition):
         self.known_at = dict(known_at or {})
         self.created = created
         self.nulls = tuple(nulls)
+        self.accepted = dict(accepted or {})
         self._refuse_nonsense()
 
     def __call__(self, raw: "pl.LazyFrame") -> "pl.LazyFrame":
@@ -104,6 +108,7 @@ class Source(Definition):
             file=self.file,
             line=self.line,
             doc=(self.__doc__ or "").strip().split("\n")[0],
+            accepted=self.accepted,
         )
 
     def _refuse_nonsense(self) -> None:
@@ -114,6 +119,10 @@ class Source(Definition):
             reason = f"its timestamp {self.timestamp!r} cannot be known later than itself"
         elif late := sorted(set(self.key) & set(self.known_at)):
             reason = f"its key {late[0]!r} cannot be known later than its row"
+        elif both := sorted(set(self.accepted) & {*self.known_at, *self.known_at.values()}):
+            reason = f"{both[0]!r} cannot be known later and be accepted as known from the start"
+        elif silent := sorted(name for name, why in self.accepted.items() if not why.strip()):
+            reason = f"accepted must say why {silent[0]!r} is honest"
         if reason:
             raise BadSource(name=self.name, reason=reason, where=self.where)
 
@@ -126,6 +135,7 @@ def source(
     known_at: Mapping[str, str] | None = None,
     created: str | None = None,
     nulls: Sequence[str] = (),
+    accepted: Mapping[str, str] | None = None,
     name: str = "",
 ) -> Callable[[Cleaning], Source]:
     """Declare a source: Parquet or CSV files by a glob relative to the project, and the decorated function that cleans them.
@@ -133,8 +143,9 @@ def source(
     The function gets the raw rows as a Polars LazyFrame (a pandas DataFrame if its parameter is annotated as one) and returns
     the cleaned rows. `timestamp` is the column of the moment that a row is about; `key` identifies a row; `known_at` gives for
     each late column the column of the moment from which it is known; `created` is the column of the moment when the row was
-    recorded: before it the row does not exist. `nulls` are texts that mean null in CSV files. Moments may be datetimes of any
-    unit and zone, dates or ISO texts; naive ones are UTC. Raises `data/bad-source`.
+    recorded: before it the row does not exist. `nulls` are texts that mean null in CSV files. `accepted` names columns that
+    were reviewed and may tell a label almost perfectly, each with the reason. Moments may be datetimes of any unit and zone,
+    dates or ISO texts; naive ones are UTC. Raises `data/bad-source`.
     """
 
     def declare(function: Cleaning) -> Source:
@@ -146,6 +157,7 @@ def source(
             known_at=known_at,
             created=created,
             nulls=nulls,
+            accepted=accepted,
             name=name,
         )
 

@@ -29,7 +29,7 @@ SELECT_TWIN = """
 SELECT * FROM data_version WHERE project = ? AND source = ? AND spec_digest = ? AND raw = ? ORDER BY event DESC LIMIT 1
 """
 UPDATE_VALIDATION = """
-UPDATE data_version SET schema_digest = ?, outcome = ?, report = ?, validated_event = ? WHERE id = ?
+UPDATE data_version SET schema_digest = ?, outcome = ?, report = ?, validated_event = ?, judged_by = ? WHERE id = ?
 """
 DELETE_VETOES = "DELETE FROM data_veto WHERE version = ?"
 INSERT_VETO = """
@@ -43,6 +43,10 @@ INSERT INTO data_rules (project, source, digest, commit_sha, parts, event) VALUE
 """
 SELECT_SCHEMA = "SELECT event FROM data_schema WHERE project = ? AND source = ? AND digest = ?"
 INSERT_SCHEMA = "INSERT INTO data_schema (project, source, digest, event) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+SELECT_ACCEPTANCE = """
+SELECT event FROM data_acceptance WHERE project = ? AND source = ? AND column_name = ? AND reason = ?
+"""
+INSERT_ACCEPTANCE = "INSERT INTO data_acceptance (project, source, column_name, reason, event) VALUES (?, ?, ?, ?, ?)"
 SELECT_ARRIVALS = "SELECT source, version, until_us, visible FROM data_arrival WHERE project = ? AND environment = ?"
 UPSERT_ARRIVAL = """
 INSERT INTO data_arrival (project, environment, source, version, until_us, visible) VALUES (?, ?, ?, ?, ?, ?)

@@ -14,8 +14,9 @@ from bucle.ledger import Reader, Row, Scope, Transaction, from_us
 class DatasetVersion:
     """A source's cleaned rows at one state of its files and rules.
 
-    `manifest`, `profile` and `report` are artifact ids. `outcome` is that of its newest validation: a version that was
-    stopped exists and never becomes current. `event` is the seq that created it, `validated_event` the newest validation's.
+    `manifest`, `profile` and `report` are artifact ids. `outcome` is that of its newest validation, `judged_by` the digest of
+    the definitions then: a version that was stopped exists and is not current until others judge otherwise. `event` is the seq
+    that created it, `validated_event` the newest validation's.
     """
 
     id: str
@@ -34,6 +35,7 @@ class DatasetVersion:
     outcome: Outcome
     report: str
     validated_event: int
+    judged_by: str
     created: datetime
     event: int
 
@@ -104,6 +106,7 @@ def version_of(row: Row) -> DatasetVersion:
         outcome=row["outcome"],
         report=row["report"],
         validated_event=row["validated_event"],
+        judged_by=row["judged_by"],
         created=from_us(row["created_us"]),
         event=row["event"],
     )

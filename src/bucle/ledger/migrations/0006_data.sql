@@ -16,6 +16,7 @@ CREATE TABLE data_version (
   outcome TEXT NOT NULL,
   report TEXT NOT NULL,
   validated_event BIGINT NOT NULL,
+  judged_by TEXT NOT NULL DEFAULT '',
   created_us BIGINT NOT NULL,
   event BIGINT NOT NULL
 );
@@ -48,6 +49,15 @@ CREATE TABLE data_schema (
   digest TEXT NOT NULL,
   event BIGINT NOT NULL,
   PRIMARY KEY (project, source, digest)
+);
+
+CREATE TABLE data_acceptance (
+  project TEXT NOT NULL,
+  source TEXT NOT NULL,
+  column_name TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  event BIGINT NOT NULL,
+  PRIMARY KEY (project, source, column_name, reason)
 );
 
 CREATE TABLE data_arrival (
