@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from tests.features.conftest import AIR, DEV, START, TOML, flights_table, weather_table
+from tests.air import START, TOML, flights_table
+from tests.features.conftest import AIR, DEV, weather_table
 
 from bucle.cli.features import features
 from bucle.cli.session import Session

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.features.conftest import AIR, HOUR, START, Air, flights_table, weather_table
+from tests.air import START, flights_table
+from tests.features.conftest import AIR, HOUR, Air, weather_table
 
 from bucle.errors import BucleError
 from bucle.features import RowEncoder, TrainingFrame, TrainingSet, build_frame, noted, planner, split

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from tests.air import START, TOML, flights_table
 
 from bucle.artifacts import ArtifactStore
 from bucle.client import Client
@@ -24,22 +25,8 @@ from bucle.runtimes import RunnerPool, load_code
 from bucle.server import House, open_house
 from bucle.serving import Deployment, Services, deploy, plan_candidate
 
-START = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
 NOW = START + dt.timedelta(days=10)
 DEV = Scope("air", "dev")
-TOML = """
-[project]
-name = "air"
-definitions = "air"
-[charter]
-problem = "p"
-task = "classification"
-success = ["roc_auc >= 0.6"]
-owner = "o"
-data = ["flights: rows"]
-[environments.test]
-deploy = "automatic"
-"""
 AIR = """
 import bucle
 import polars as pl
@@ -72,31 +59,6 @@ watch = bucle.Monitor(delay, false_pages_per_month=2, slices=["origin"])
 """
 
 
-def flights_table(days: int = 12) -> pl.DataFrame:
-    chance = random.Random(0)
-    rows = []
-    for number in range(days * 36):
-        scheduled = START + dt.timedelta(minutes=40 * number)
-        delay = round(chance.gauss(12, 25))
-        cancelled = number % 15 == 7
-        departed = scheduled + dt.timedelta(minutes=delay)
-        rows.append(
-            {
-                "flight_id": f"f{number}",
-                "scheduled_at": scheduled,
-                "departed_at": None if cancelled else departed,
-                "arrived_at": None if cancelled else departed + dt.timedelta(hours=3),
-                "origin": chance.choice(["JFK", "LGA"]),
-                "carrier": chance.choice(["AA", "B6", None]),
-                "distance": chance.randrange(100, 3000),
-                "dep_delay": None if cancelled else delay,
-                "arr_delay": None if cancelled else delay + chance.randrange(-10, 11),
-            }
-        )
-    moments = {name: pl.Datetime("us", "UTC") for name in ("scheduled_at", "departed_at", "arrived_at")}
-    return pl.DataFrame(rows, schema_overrides=moments)
-
-
 def weather_table(days: int = 12) -> pl.DataFrame:
     chance = random.Random(1)
     rows = [
@@ -120,7 +82,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Make the home once: ingest, materialize, train two models, register them."""
     folder = tmp_path_factory.mktemp("served")
     root = folder / "air"
-    for path, table in (("flights", flights_table()), ("weather", weather_table())):
+    for path, table in (("flights", flights_table(12)), ("weather", weather_table())):
         (root / "data" / path).mkdir(parents=True)
         table.write_parquet(root / "data" / path / "1.parquet")
     (root / "bucle.toml").write_text(TOML, "utf-8")
