@@ -8,11 +8,20 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.features.conftest import AIR, DEV, HOUR, START, Air, flights_table
+from tests.air import START, flights_table
+from tests.features.conftest import AIR, DEV, HOUR, Air
 
 from bucle.data import read_snapshot
 from bucle.errors import BucleError
-from bucle.features import TrainingSet, ViewSpec, list_materialized, read_online, read_online_rows, require_up_to_date
+from bucle.features import (
+    TrainingSet,
+    ViewSpec,
+    list_materialized,
+    materialization,
+    read_online,
+    read_online_rows,
+    require_up_to_date,
+)
 from bucle.features.frames import TIME
 from bucle.features.instants import to_integers
 from bucle.features.join import point_in_time_join
@@ -119,6 +128,16 @@ def test_the_later_row_of_one_moment_stays_the_newest_when_the_earlier_one_becom
         air.materialize(now)
         assert online(air, now, KEYS) == offline(air, now, KEYS)
     assert online(air, now, ["JFK"])[0]["last_delay"] == 9
+
+
+def test_a_view_that_never_ends_is_stopped(air: Air, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(materialization, "_SECONDS", 1.0)
+    air.write(
+        AIR.replace("    return rows.select(last_delay", "    import time; time.sleep(60)\n    return rows.select(last_delay")
+    )
+    with pytest.raises(BucleError) as refused:
+        air.materialize(START + 2 * DAY)
+    assert refused.value.code == "runtimes/runner-timeout"
 
 
 def test_a_corrected_file_replaces_what_was_readable(air: Air) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bucle.runtimes import read_lock
+from bucle.runtimes import read_lock, uv
 from bucle.runtimes.errors import BadLock, NoLock, NoUv
 from bucle.runtimes.locks import OWN_PYTHON
 from bucle.runtimes.uv import run_uv, uv_version
@@ -81,3 +81,13 @@ def test_a_machine_without_uv_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_uv_is_there_with_bucle() -> None:
     assert (uv_version() or "").startswith("uv ")
+
+
+def test_uv_that_hangs_is_stopped_and_said_to_be_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "uv"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(uv, "_binary", lambda: str(slow))
+    monkeypatch.setattr(uv, "_LONGEST", 0.2)
+    done = uv.run_uv(["pip", "install"], cwd=tmp_path)
+    assert (done.ok, done.unreachable) == (False, True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
 ENTRY = "bucle.features.extraction:extract_in_child"
+_SECONDS = 3600.0
 _AHEAD_US = timedelta(days=1) // timedelta(microseconds=1)
 _FORGOTTEN_US = timedelta(days=30) // timedelta(microseconds=1)
 
@@ -192,7 +193,7 @@ def _fetch(desk: _Desk, runners: "RunnerPool", code: "Code", scope: Scope, snaps
         return
     wanted = tuple(WantedView(work.view.name, work.since_us, work.until_us) for work in lacking)
     with runners.lend(code.runtime, code.checkout) as runner:
-        extract = runner.call(ENTRY, ExtractRequest(snapshot, wanted), Extract)
+        extract = runner.call(ENTRY, ExtractRequest(snapshot, wanted), Extract, timeout=_SECONDS)
     for work, found in zip(lacking, extract.views, strict=True):
         news = _News(work.version.id, work.since_us, snapshot.as_of_us, found.features, list(found.rows), list(found.values))
         desk.news[(scope, view_id(work.view))] = news

@@ -13,6 +13,8 @@ from bucle.runtimes.errors import NoUv
 _DROPPED = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "BUCLE_TOKEN")
 _UNREACHABLE = re.compile(r"dns error|connect|timed? ?out|network|error sending request|offline", re.IGNORECASE)
 _LONGEST_REASON = 1500
+_LONGEST = 1800
+"""Seconds: the largest locks take minutes over a slow line, and whoever waits for a runtime waits for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,12 @@ def run_uv(arguments: Sequence[str], *, cwd: Path) -> Done:
     environment = {key: value for key, value in os.environ.items() if key not in _DROPPED}
     environment |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
     command = [_binary(), "--quiet", *arguments]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_LONGEST
+        )
+    except subprocess.TimeoutExpired:
+        return Done(False, f"uv did not end within {_LONGEST // 60} minutes and was stopped; the network or an index hangs.")
     return Done(done.returncode == 0, _readable(done.stderr))
 
 
