@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import bucle.messages
-from bucle.messages import LANGUAGES, say
+from bucle.data import UnknownSource
+from bucle.messages import LANGUAGES, Phrase, say, translate_error
+from bucle.project import suggest
 
 FOLDER = Path(bucle.messages.__file__).parent
 
@@ -37,3 +39,28 @@ def test_every_text_is_there_in_both_languages_with_the_same_fields() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_text_is_filled_in(lang: str) -> None:
     assert "3" in say("pages.loop.count", lang, count=3)
+
+
+@pytest.mark.parametrize(
+    ("known", "english", "spanish"),
+    [
+        ((), "There is none yet: declare it first.", "Todavía no hay ninguno: declárelo primero."),
+        (("weather", "planes"), "The nearest: weather.", "Los más parecidos: weather."),
+        (("a", "b"), "There are: a, b.", "Hay: a, b."),
+    ],
+)
+def test_what_somebody_may_have_meant_is_said_in_the_reader_s_language(
+    known: tuple[str, ...], english: str, spanish: str
+) -> None:
+    error = UnknownSource(name="wether", hint=suggest("wether", known))
+    assert (error.next_step, translate_error(error, "en")[1]) == (english, english)
+    assert translate_error(error, "es")[1] == spanish
+
+
+@pytest.mark.parametrize("key", [key for key in catalogue("en") if key.startswith("alert.")])
+def test_numbers_of_alerts_have_their_form_in_both_languages(key: str) -> None:
+    english = catalogue("en")[key]
+    found = {name: 0.5 if ":" in english.split("{" + name)[1][:1] else 3 for name in fields(english)}
+    for lang in LANGUAGES:
+        assert "{" not in Phrase(key, found).text(lang)
+    assert str(Phrase(key, found)) == Phrase(key, found).text("en") != Phrase(key, found).text("es")

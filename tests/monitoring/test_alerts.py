@@ -3,6 +3,7 @@
 import pytest
 
 from bucle.ledger import EventFilter, Scope, acting
+from bucle.messages import Phrase
 from bucle.monitoring import AlertResolved, UnknownAlert, acknowledge, list_alerts, resolve
 from bucle.monitoring.alerts import Finding, fire
 
@@ -11,7 +12,8 @@ SCOPE = Scope("flights", "production")
 
 def fired(tower, feature: str = "wind", kind: str = "drift") -> str | None:
     with tower.home.ledger.write() as tx:
-        alert = fire(tx, SCOPE, "delay", "dep_1", "delay", Finding(kind, feature, "It blows.", {"distance": 1.0}))  # type: ignore[arg-type]
+        said = Phrase("alert.nonfinite", {"count": 3})
+        alert = fire(tx, SCOPE, "delay", "dep_1", "delay", Finding(kind, feature, said, {"distance": 1.0}))  # type: ignore[arg-type]
         return alert.id if alert else None
 
 

@@ -21,7 +21,7 @@ def test_the_chance_is_the_tail_of_the_binomial(rows: int, share: float, data: s
 def test_nulls_that_training_never_had_are_found_in_words() -> None:
     finding = judge("wind_speed", "null_share", 40, 900, 0.001, 1e-4)
     assert finding is not None
-    assert "40 of 900 values of wind_speed (4.4%) are null" in finding.sentence()
+    assert "40 of 900 values of wind_speed (4.4%) are null" in str(finding.said())
 
 
 def test_what_chance_explains_is_no_finding() -> None:

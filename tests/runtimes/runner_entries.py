@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bucle.project import UnknownDefinition
+from bucle.project import UnknownDefinition, suggest
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def lazily(payload: Text, child: Any) -> Text:
 
 
 def refuse(payload: Text, child: Any) -> Text:
-    raise UnknownDefinition(kind="step", name="fti", hint="Did you mean 'fit'?", where="small/__init__.py:3")
+    raise UnknownDefinition(kind="step", name="fti", hint=suggest("fti", ["fit"]), where="small/__init__.py:3")
 
 
 def sleep(payload: Text, child: Any) -> Text:

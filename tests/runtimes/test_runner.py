@@ -16,6 +16,7 @@ from runner_entries import Facts, Text
 
 import bucle
 from bucle.errors import RemoteError
+from bucle.messages import translate_error
 from bucle.project import Checkout, UnknownDefinition
 from bucle.runtimes import Limits, ProjectCodeFailed, Runner, RunnerDied, RunnerTimeout, Runtime, current_runtime
 from bucle.runtimes.errors import RunnerNotStarted
@@ -108,11 +109,12 @@ def test_a_failure_in_a_lazy_expression_counts_as_that_of_its_declaration(runner
 def test_a_coded_error_comes_back_as_itself(runner: Runner) -> None:
     with pytest.raises(UnknownDefinition) as caught:
         runner.call("runner_entries:refuse", Text(), Text)
-    assert (caught.value.where, caught.value.next_step) == ("small/__init__.py:3", "Did you mean 'fit'?")
+    assert (caught.value.where, caught.value.next_step) == ("small/__init__.py:3", "The nearest: fit.")
+    assert translate_error(caught.value, "es")[1] == "Los más parecidos: fit."
 
 
 def test_a_coded_error_that_this_process_does_not_know_keeps_its_code(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bucle.runtimes.runner.CODES", {})
+    monkeypatch.setattr("bucle.runtimes.wire.CODES", {})
     with pytest.raises(RemoteError) as caught:
         runner.call("runner_entries:refuse", Text(), Text)
     assert (caught.value.code, caught.value.status) == ("project/unknown-definition", 404)

@@ -1,14 +1,31 @@
 """The message catalogue: texts for people, in English and Spanish. English error texts stand with their errors."""
 
 import os
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
 from bucle.errors import BucleError
 
 LANGUAGES = ("en", "es")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A text of the catalogue with its fields, to be said when it is known in which language; `str` says it in English.
+
+    As a field of an error it is said in the language of the error's reader.
+    """
+
+    key: str
+    fields: dict[str, str | int | float] = field(default_factory=dict)
+
+    def text(self, lang: str | None = None) -> str:
+        """Return the text in a language, else in that of this process."""
+        return say(self.key, lang, **self.fields)
+
+    def __str__(self) -> str:
+        return self.text("en")
 
 
 def language() -> str:
@@ -28,14 +45,18 @@ def translate_error(error: BucleError, lang: str | None = None) -> tuple[str, st
     chosen = _catalogue(lang or language())
     message = chosen.get(f"errors.{error.code}.message")
     following = chosen.get(f"errors.{error.code}.next")
+    fields = {name: value.text(lang) if isinstance(value, Phrase) else value for name, value in error.fields.items()}
     return (
-        message.format(**error.fields) if message else error.text,
-        following.format(**error.fields) if following else error.next_step,
+        message.format(**fields) if message else error.text,
+        following.format(**fields) if following else error.next_step,
     )
 
 
 @cache
 def _catalogue(lang: str) -> Mapping[str, str]:
+    import tomllib
+    from importlib import resources
+
     text = resources.files(__package__).joinpath(f"{lang}.toml").read_text("utf-8")
     return dict(_flat(tomllib.loads(text), ""))
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from bucle.ledger import Reader, Row, Scope, Transaction, from_us, new_id, within
+from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.errors import AlertResolved as AlertIsResolved
 from bucle.monitoring.errors import UnknownAlert
@@ -23,13 +24,16 @@ class Finding:
 
     kind: AlertKind
     feature: str
-    sentence: str
+    said: Phrase
     numbers: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert and its present state; moments are of the home's clock. `event` is the seq of its firing."""
+    """An alert and its present state; moments are of the home's clock. `event` is the seq of its firing.
+
+    `sentence` says in English what was found, `said` in any language.
+    """
 
     id: str
     project: str
@@ -40,6 +44,7 @@ class Alert:
     feature: str
     state: AlertState
     sentence: str
+    said: Phrase
     numbers: dict[str, float]
     fired: datetime
     changed: datetime
@@ -62,7 +67,7 @@ def fire(tx: Transaction, scope: Scope, service: str, deployment: str, model: st
         deployment=deployment,
         model=model,
         feature=finding.feature or None,
-        sentence=finding.sentence,
+        sentence=str(finding.said),
         numbers=finding.numbers,
     )
     with within(scope):
@@ -70,7 +75,7 @@ def fire(tx: Transaction, scope: Scope, service: str, deployment: str, model: st
     numbers = msgspec.json.encode(finding.numbers).decode()
     now = tx.clock.now_us()
     head = (id, scope.project, scope.environment, service, deployment, finding.kind, finding.feature)
-    tx.execute(store.INSERT_ALERT, (*head, finding.sentence, numbers, now, now, event))
+    tx.execute(store.INSERT_ALERT, (*head, msgspec.json.encode(finding.said).decode(), numbers, now, now, event))
     return get_alert(tx, scope, id)
 
 
@@ -122,6 +127,7 @@ def _change(
 
 
 def _alert(row: Row) -> Alert:
+    said = msgspec.json.decode(row["said"], type=Phrase)
     return Alert(
         id=row["id"],
         project=row["project"],
@@ -131,7 +137,8 @@ def _alert(row: Row) -> Alert:
         kind=row["kind"],
         feature=row["feature"],
         state=row["state"],
-        sentence=row["sentence"],
+        sentence=str(said),
+        said=said,
         numbers=msgspec.json.decode(row["numbers"], type=dict[str, float]),
         fired=from_us(row["fired_us"]),
         changed=from_us(row["changed_us"]),

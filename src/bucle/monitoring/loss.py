@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from bucle.messages import Phrase
+
 
 class LossState(msgspec.Struct, frozen=True):
     """The sum so far; `counted` and `total` are the labelled predictions and their whole loss since the deployment.
@@ -47,10 +49,7 @@ def advance_loss(state: LossState, losses: Iterable[float], expected: float, ret
     return LossStep(LossState(excess, counted, total, asked), reached)
 
 
-def loss_sentence(service: str, reached: float, expected: float, mean: float, counted: int, retrain_cost: float) -> str:
+def loss_phrase(service: str, reached: float, expected: float, mean: float, counted: int, retrain_cost: float) -> Phrase:
     """Say what the rule found."""
-    return (
-        f"Since its deployment the model of {service} lost {reached:.0f} units more than its hold-out promised "
-        f"({mean:.4f} a prediction against {expected:.4f}, over {counted} labelled predictions); "
-        f"a retraining costs {retrain_cost:g}."
-    )
+    found: dict[str, str | int | float] = {"reached": reached, "expected": expected, "mean": mean, "counted": counted}
+    return Phrase("alert.degradation", {"service": service, **found, "cost": retrain_cost})

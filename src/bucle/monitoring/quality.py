@@ -4,13 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-QualityCheck = Literal["null_share", "unseen_share", "out_of_range_share"]
+from bucle.messages import Phrase
 
-_FAULTS: dict[QualityCheck, str] = {
-    "null_share": "null",
-    "unseen_share": "of categories that training never saw",
-    "out_of_range_share": "outside of the range of training",
-}
+QualityCheck = Literal["null_share", "unseen_share", "out_of_range_share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +20,10 @@ class QualityFinding:
     expected: float
     chance: float
 
-    def sentence(self) -> str:
+    def said(self) -> Phrase:
         """Say it in words."""
-        share, what = self.count / self.rows, _FAULTS[self.check]
-        return (
-            f"{self.count} of {self.rows} values of {self.column} ({share:.1%}) are {what}; "
-            f"at most {self.expected:.2%} were expected."
-        )
+        counted: dict[str, str | int | float] = {"count": self.count, "rows": self.rows, "share": self.count / self.rows}
+        return Phrase(f"alert.{self.check}", {**counted, "column": self.column, "expected": self.expected})
 
 
 def chance_of_at_least(count: int, rows: int, share: float) -> float:

@@ -25,7 +25,7 @@ SELECT * FROM monitoring_window WHERE project = ? AND environment = ? AND servic
 """
 
 INSERT_ALERT = """
-INSERT INTO alert (id, project, environment, service, deployment, kind, feature, state, sentence, numbers, fired_us, changed_us,
+INSERT INTO alert (id, project, environment, service, deployment, kind, feature, state, said, numbers, fired_us, changed_us,
 note, event) VALUES (?, ?, ?, ?, ?, ?, ?, 'firing', ?, ?, ?, ?, '', ?)
 """
 SELECT_ALERT = "SELECT * FROM alert WHERE id = ? AND project = ? AND environment = ?"

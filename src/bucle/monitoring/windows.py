@@ -7,10 +7,11 @@ import msgspec
 
 from bucle.data import ColumnProfile, Profile, add_profiles, profile_values, psi
 from bucle.ledger import Reader
+from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Finding
 from bucle.monitoring.betting import DriftState, advance_drift, drift_threshold
-from bucle.monitoring.loss import LossState, loss_sentence
+from bucle.monitoring.loss import LossState, loss_phrase
 from bucle.monitoring.performance import Outcome, Performance, measure, measure_slices
 from bucle.monitoring.quality import QualityCheck, QualityFinding, judge
 from bucle.monitoring.reference import ColumnReference, Reference, comparable_distances
@@ -111,7 +112,7 @@ def evaluate_window(
         expected_loss=watch.terms.expected_loss,
         retrain_cost=watch.terms.retrain_cost,
         model_age_us=age,
-        sentences=[finding.sentence for finding in findings],
+        sentences=[str(finding.said) for finding in findings],
     )
     after = msgspec.structs.replace(state, drift=drift)
     calm = _calm(watch, drift, findings, seen.rows)
@@ -183,8 +184,7 @@ def _drift_findings(features: Sequence[FeatureReport]) -> list[Finding]:
         Finding(
             "drift",
             feature.name,
-            f"{feature.name} has not looked like training for some windows: its distance is {feature.distance:.3f}, "
-            f"further than {1 - feature.p_value:.0%} of training's own days.",
+            Phrase("alert.drift", {"name": feature.name, "distance": feature.distance, "share": 1 - feature.p_value}),
             {"distance": feature.distance, "p_value": feature.p_value, "threshold": feature.threshold or 0.0},
         )
         for feature in features
@@ -217,14 +217,14 @@ def _quality_finding(finding: QualityFinding) -> Finding:
         "expected": finding.expected,
         "chance": finding.chance,
     }
-    return Finding("data_quality", finding.column, finding.sentence(), numbers)
+    return Finding("data_quality", finding.column, finding.said(), numbers)
 
 
 def _numerical(serving: ServingReport) -> list[Finding]:
     if not serving.nonfinite:
         return []
-    sentence = f"The model gave {serving.nonfinite} answers that were not finite numbers; they were refused."
-    return [Finding("data_quality", "", sentence, {"nonfinite": float(serving.nonfinite)})]
+    said = Phrase("alert.nonfinite", {"count": serving.nonfinite})
+    return [Finding("data_quality", "", said, {"nonfinite": float(serving.nonfinite)})]
 
 
 def _degradation(watch: Watch, loss: LossState, reached: float | None) -> list[Finding]:
@@ -239,7 +239,7 @@ def _degradation(watch: Watch, loss: LossState, reached: float | None) -> list[F
         "mean_loss": mean,
         "labelled": float(loss.counted),
     }
-    return [Finding("degradation", "", loss_sentence(watch.service, reached, expected, mean, loss.counted, cost), numbers)]
+    return [Finding("degradation", "", loss_phrase(watch.service, reached, expected, mean, loss.counted, cost), numbers)]
 
 
 def _staleness(watch: Watch, age_us: int | None) -> list[Finding]:
@@ -247,10 +247,8 @@ def _staleness(watch: Watch, age_us: int | None) -> list[Finding]:
     if age_us is None or age_us <= limit:
         return []
     days, allowed = age_us / 86_400_000_000, limit / 86_400_000_000
-    sentence = (
-        f"The newest data that the model of {watch.service} learned from is {days:.0f} days old; the limit is {allowed:.0f}."
-    )
-    return [Finding("staleness", "", sentence, {"age_days": days, "limit_days": allowed})]
+    said = Phrase("alert.staleness", {"service": watch.service, "days": days, "allowed": allowed})
+    return [Finding("staleness", "", said, {"age_days": days, "limit_days": allowed})]
 
 
 def _serving(traffic: Traffic) -> ServingReport:

@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from bucle.messages import Phrase
+
 _MOST = 8
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return, as a sentence, the next thing to do about a name that is not known: the nearest, all there are, or none."""
+def suggest(name: str, known: Iterable[str]) -> Phrase:
+    """Return, as a phrase, the next thing to do about a name that is not known: the nearest, all there are, or none."""
     names = sorted(set(known))
     if not names:
-        return "There is none yet: declare it first."
-    return f"The nearest: {', '.join(close)}." if (close := _close(name, names)) else f"There are: {', '.join(names[:_MOST])}."
+        return Phrase("suggest.none")
+    close = _close(name, names)
+    return Phrase("suggest.near" if close else "suggest.all", {"names": ", ".join(close or names[:_MOST])})
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -109,8 +109,7 @@ def _payload_type(function: Callable[..., Any]) -> Any:
 
 
 def _house_failure(error: BucleError, child: Child) -> HouseFailure:
-    where = error.where or _where(error, child)
-    return HouseFailure(error.code, error.text, where, error.next_step, error.status, error.fields)
+    return HouseFailure.of(error, error.where or _where(error, child))
 
 
 def _code_failure(error: BaseException, child: Child) -> CodeFailure:

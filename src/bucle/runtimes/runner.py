@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import msgspec
 
-from bucle.errors import CODES, BucleError, RemoteError
 from bucle.runtimes.errors import ProjectCodeFailed, RunnerDied, RunnerNotStarted, RunnerTimeout
 from bucle.runtimes.interpreter import Runtime
 from bucle.runtimes.wire import Call, Channel, CodeFailure, HouseFailure, Kind, Limits, ProtocolBroken, Setup
@@ -179,13 +178,7 @@ def _failure(kind: Kind, body: bytes, entry: str, log: Path | None) -> Exception
     if kind is Kind.CODE_FAILURE:
         failure = msgspec.json.decode(body, type=CodeFailure)
         return ProjectCodeFailed(error=failure.error, log=_log_name(log), where=failure.where or entry)
-    house = msgspec.json.decode(body, type=HouseFailure)
-    known = CODES.get(house.code)
-    if known is not None:
-        with contextlib.suppress(Exception):  # an older or newer bucle in the runtime may give other fields
-            error: BucleError = known(where=house.where, **house.fields)
-            return error
-    return RemoteError(house.code, house.text, house.where, house.next, house.status)
+    return msgspec.json.decode(body, type=HouseFailure).error()
 
 
 def _log_name(log: Path | None) -> str:

@@ -4,6 +4,7 @@ The parent sends one SETUP, then for each call a CALL; the child may ASK any num
 or REFUSE, and ends the call with RESULT, CODE_FAILURE or HOUSE_FAILURE. Anything else breaks the protocol.
 """
 
+import contextlib
 import socket
 import struct
 import time
@@ -11,6 +12,9 @@ from enum import IntEnum
 from typing import Any
 
 import msgspec
+
+from bucle.errors import CODES, BucleError, RemoteError
+from bucle.messages import Phrase
 
 LARGEST_BODY = 1 << 30
 _HEAD = struct.Struct("!IB")
@@ -75,6 +79,23 @@ class HouseFailure(msgspec.Struct, frozen=True):
     next: str
     status: int
     fields: dict[str, Any]
+    phrases: dict[str, Phrase] = {}
+
+    @classmethod
+    def of(cls, error: BucleError, where: str | None) -> "HouseFailure":
+        """Take an error apart, so that `error` can put it together on the other side."""
+        phrases = {name: value for name, value in error.fields.items() if isinstance(value, Phrase)}
+        fields = {name: value for name, value in error.fields.items() if name not in phrases}
+        return cls(error.code, error.text, where, error.next_step, error.status, fields, phrases)
+
+    def error(self) -> BucleError | RemoteError:
+        """Return the error, or its words alone where an older or newer bucle in the runtime gives other fields."""
+        kind = CODES.get(self.code)
+        if kind is not None:
+            with contextlib.suppress(Exception):
+                found: BucleError = kind(where=self.where, **self.fields, **self.phrases)
+                return found
+        return RemoteError(self.code, self.text, self.where, self.next, self.status)
 
 
 class ProtocolBroken(Exception):

@@ -30,10 +30,10 @@ def problem_of(error: BucleError | RemoteError, accept_language: str = "") -> Pr
     return _problem(error.code, error.status, detail, error.where, following)
 
 
-def wanted_language(accept_language: str) -> str:
-    """Return the first language of an Accept-Language header that there is, else English."""
+def wanted_language(accept_language: str, default: str = "en") -> str:
+    """Return the first language of an Accept-Language header that there is, else the default."""
     offered = (part.split(";")[0].strip()[:2].lower() for part in accept_language.split(","))
-    return next((lang for lang in offered if lang in LANGUAGES), "en")
+    return next((lang for lang in offered if lang in LANGUAGES), default)
 
 
 def _problem(code: str, status: int, detail: str, where: str | None, following: str) -> Problem:

@@ -30,6 +30,7 @@ from bucle.ledger import (
     to_us,
     within,
 )
+from bucle.messages import Phrase
 from bucle.monitoring import MonitorSpec, Terms, Watched, Watching, acknowledge, list_alerts
 from bucle.monitoring.alerts import Finding as AlertFinding
 from bucle.monitoring.alerts import fire
@@ -149,9 +150,10 @@ def _log(house: House, deployment: Deployment, rows: list[tuple[str, list[object
 
 def _alert(house: House) -> tuple[str, int]:
     """A degradation that was acknowledged with a note, and a drift that fires."""
+    moved = Phrase("alert.drift", {"name": EVIL, "distance": 0.4, "share": 0.99})
     with house.ledger.write() as tx:
-        first = fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("degradation", "", EVIL, {"excess": 31.5}))
-        fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("drift", EVIL, "wind has moved", {EVIL: 0.4}))
+        first = fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("degradation", "", moved, {"excess": 31.5}))
+        fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("drift", EVIL, moved, {EVIL: 0.4}))
         assert first is not None
         acknowledge(tx, PRODUCTION, first.id, EVIL)
     with house.ledger.read() as reader:

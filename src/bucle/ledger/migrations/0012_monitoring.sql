@@ -36,7 +36,7 @@ CREATE TABLE alert (
   kind TEXT NOT NULL,
   feature TEXT NOT NULL,
   state TEXT NOT NULL,
-  sentence TEXT NOT NULL,
+  said TEXT NOT NULL,
   numbers TEXT NOT NULL,
   fired_us BIGINT NOT NULL,
   changed_us BIGINT NOT NULL,

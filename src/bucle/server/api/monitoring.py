@@ -1,5 +1,6 @@
 """Routes of monitoring: how a service does, its windows, alerts and what becomes of them."""
 
+from dataclasses import replace
 from typing import get_args
 
 from bucle.monitoring import (
@@ -18,6 +19,7 @@ from bucle.monitoring import (
 )
 from bucle.server.errors import BadParameter
 from bucle.server.house import House
+from bucle.server.problems import wanted_language
 from bucle.server.routing import Body, Call, Route
 from bucle.serving import Services
 
@@ -43,7 +45,8 @@ def summary(call: Call) -> ServiceSummary:
     """Return how a service does."""
     with call.house.ledger.read() as reader:
         now = call.house.ledger.clock.now()
-        return summarize(reader, call.scope, call.path["service"], now, call.number("windows", 14, 0, 400))
+        found = summarize(reader, call.scope, call.path["service"], now, call.number("windows", 14, 0, 400))
+    return replace(found, alerts=[_said(call, each) for each in found.alerts])
 
 
 def windows(call: Call) -> list[StoredWindow]:
@@ -59,25 +62,31 @@ def alerts(call: Call) -> list[Alert]:
         expected = ", ".join(get_args(AlertState))
         raise BadParameter(name="state", value=call.query["state"][:100], expected=expected, where="query.state")
     with call.house.ledger.read() as reader:
-        return list_alerts(reader, call.scope, call.query.get("service"), states, call.number("limit", 100, 1, 1000))
+        found = list_alerts(reader, call.scope, call.query.get("service"), states, call.number("limit", 100, 1, 1000))
+    return [_said(call, each) for each in found]
 
 
 def alert(call: Call) -> Alert:
     """Return one alert."""
     with call.house.ledger.read() as reader:
-        return get_alert(reader, call.scope, call.path["alert"])
+        return _said(call, get_alert(reader, call.scope, call.path["alert"]))
 
 
 def acknowledge_alert(call: Call) -> Alert:
     """Note that the caller takes care of an alert."""
     with call.house.ledger.write() as tx:
-        return acknowledge(tx, call.scope, call.path["alert"], call.body.note)
+        return _said(call, acknowledge(tx, call.scope, call.path["alert"], call.body.note))
 
 
 def resolve_alert(call: Call) -> Alert:
     """Note that an alert's reason is gone."""
     with call.house.ledger.write() as tx:
-        return resolve(tx, call.scope, call.path["alert"], call.body.note)
+        return _said(call, resolve(tx, call.scope, call.path["alert"], call.body.note))
+
+
+def _said(call: Call, alert: Alert) -> Alert:
+    """The sentence is in the caller's language, as an error's text would be."""
+    return replace(alert, sentence=alert.said.text(wanted_language(call.request.headers.get("accept-language", ""))))
 
 
 _SERVICE = f"{_PROJECT}/services/{{service}}"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bucle.ledger import UnknownId, format_instant, from_us
-from bucle.messages import LANGUAGES, language, say
+from bucle.messages import language, say
 from bucle.project import registered_project
+from bucle.server.problems import wanted_language
 from bucle.server.routing import Call, Route
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def _html(page: Page, call: Call, document: object) -> Response:
 
 
 def _language(call: Call) -> str:
-    wanted = call.request.headers.get("accept-language", "")[:2]
-    return wanted if wanted in LANGUAGES else language()
+    return wanted_language(call.request.headers.get("accept-language", ""), language())
 
 
 @cache
