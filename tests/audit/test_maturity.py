@@ -9,6 +9,7 @@ import pytest
 from bucle.audit import CriterionRow, Evidence, audit_maturity
 from bucle.features.events import FeaturesMaterialized
 from bucle.ledger import Home, Scope, within
+from bucle.pipelines.events import RunStarted
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
 
@@ -38,3 +39,19 @@ def test_evidence_counts_until_it_is_too_old(home: Home) -> None:
     home.ledger.move_clock(START + timedelta(days=31))
     aged = criterion(home, "G1-fs")
     assert (aged.met, aged.event, aged.why) == (False, seq, "the newest evidence is 31 days old")
+
+
+def test_a_second_kind_of_trigger_that_nobody_used_lately_counts_no_more(home: Home) -> None:
+    def run(trigger: str) -> int:
+        started = RunStarted("train", trigger, "inline", None, False, "", "c", {}, "c", None, home.ledger.clock.now(), 0)
+        with within(Scope("p", "production")), home.ledger.write() as transaction:
+            return transaction.emit(started, "run_1")
+
+    run("demand")
+    assert criterion(home, "G1-tr").event is None
+    second = run("schedule")
+    run("demand")
+    assert (criterion(home, "G1-tr").met, criterion(home, "G1-tr").event) == (True, second)
+    home.ledger.move_clock(START + timedelta(days=31))
+    run("demand")
+    assert (criterion(home, "G1-tr").met, criterion(home, "G1-tr").event) == (False, second)

@@ -109,9 +109,9 @@ def _all_of(kind: str, field: str, values: tuple[str, ...], group: Callable[[Sto
 
 
 def _triggers(evidence: Evidence) -> StoredEvent | None:
-    started = evidence.all(RUN_STARTED)
-    kinds = {event.data["trigger"] for event in started}
-    return started[-1] if len(kinds) >= 2 else None
+    """The newest run of the second kind of trigger: it is as old as that a second kind was used at all."""
+    newest = {event.data["trigger"]: event for event in evidence.all(RUN_STARTED)}
+    return sorted(newest.values(), key=lambda event: event.seq)[-2] if len(newest) >= 2 else None
 
 
 COMPONENTS: tuple[tuple[str, str], ...] = (
