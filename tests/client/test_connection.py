@@ -11,7 +11,7 @@ from tests.live import up
 
 import bucle
 from bucle.client import Client, ConnectionLost, NeedsServer, NoProject
-from bucle.errors import RemoteError
+from bucle.errors import BucleError, RemoteError
 from bucle.ledger import EventFilter, Home, Subscription, find_server
 
 
@@ -129,6 +129,36 @@ def test_following_needs_a_server(tmp_path: Path) -> None:
         client.stream("/events")
 
 
+def test_a_write_is_sent_again_under_its_key_until_a_server_answers() -> None:
+    heard: list[bytes] = []
+    busy = b'{"code": "server/request-in-progress", "detail": "", "status": 409}'
+    replies = [b"", b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%s" % (len(busy), busy), b"HTTP/1.1 204 Done\r\n\r\n"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def die_be_busy_answer() -> None:
+            for reply in replies:
+                connection, _ = listener.accept()
+                heard.append(connection.recv(10_000))
+                connection.sendall(reply)
+                connection.close()
+
+        thread = threading.Thread(target=die_be_busy_answer)
+        thread.start()
+        with bucle.connect(f"http://127.0.0.1:{listener.getsockname()[1]}", patience=60) as client:
+            assert client.post("/api/v1/x") is None
+        thread.join()
+    keys = {line for each in heard for line in each.split(b"\r\n") if line.lower().startswith(b"idempotency-key")}
+    assert len(heard) == 3 and len(keys) == 1
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "1e9"])
+def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("BUCLE_PATIENCE", text)
+    with pytest.raises(BucleError) as refused:
+        bucle.connect("http://127.0.0.1:1")
+    assert refused.value.code == "client/bad-patience" and refused.value.where == "BUCLE_PATIENCE"
+
+
 def test_a_server_that_dies_in_the_middle_is_told_apart_from_one_that_never_was() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -140,7 +170,7 @@ def test_a_server_that_dies_in_the_middle_is_told_apart_from_one_that_never_was(
 
         thread = threading.Thread(target=accept_and_die)
         thread.start()
-        client = bucle.connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = bucle.connect(f"http://127.0.0.1:{listener.getsockname()[1]}", patience=0)
         for call in (client.get, client.post):
             with pytest.raises(ConnectionLost) as lost:
                 call("/api/v1/clock")

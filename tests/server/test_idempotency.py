@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from tests.server.conftest import Wire
 
 from bucle.errors import BucleError
 from bucle.identity import OWNER, create_token, list_tokens
-from bucle.ledger import RequestKey, Ticked, handling
+from bucle.ledger import RequestKey, StoredEvent, Ticked, handling
 from bucle.server import Body, Call, House, Route, RouteTable
 
 MakeWire = Callable[..., Wire]
@@ -60,14 +61,60 @@ def test_a_key_that_is_none_is_refused(wire: Wire, key: str) -> None:
     assert (reply.status, reply.code) == (400, "server/bad-idempotency-key")
 
 
-def test_what_took_effect_before_the_server_died_is_not_done_again(house: House, wire: Wire) -> None:
-    first = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
-    assert first.status == 200
+class Crash(BaseException):
+    """As a kill: nothing that comes after it is done."""
+
+
+def make_tokens(call: Call) -> list[str]:
+    """Make a token, see it, and fail if the test wants it."""
+    token = create_token(call.house.ledger, call.body.name, "viewer")
+    assert token.id in [each.id for each in list_tokens(call.house.ledger)]
+    if fails:
+        raise fails.pop()
+    return [token.id, create_token(call.house.ledger, call.body.name, "viewer").id]
+
+
+fails: list[BaseException] = []
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("a mistake"), Crash()])
+def test_effect_and_answer_are_there_together_or_not_at_all(house: House, make_wire: MakeWire, failure: BaseException) -> None:
+    wire = make_wire(table=RouteTable([Route("POST", "/two", make_tokens, "identity.admin", "Two", Wanted)]))
+    fails.append(failure)
+    with suppress(Crash):
+        assert wire.json("POST", "/two", {"name": "a"}, idempotency_key="k").status == 500
+    assert list_tokens(house.ledger) == [] and house.ledger.request(f"{OWNER.id}:k") is None
+    first, again = (wire.json("POST", "/two", {"name": "a"}, idempotency_key="k") for _ in range(2))
+    assert first.status == 200 and first.body == again.body
+    assert [token.id for token in list_tokens(house.ledger)] == first.json
+
+
+def recalled(call: Call, events: Sequence[StoredEvent]) -> list[str] | None:
+    """Two tokens are the whole, one is half of it."""
+    subjects = [event.subject for event in events if event.kind == "identity.token_created"]
+    return subjects if len(subjects) == 2 else None
+
+
+def test_a_request_in_parts_is_answered_from_its_events_or_done_again(house: House, make_wire: MakeWire) -> None:
+    route = Route("POST", "/two", make_tokens, "identity.admin", "Two", Wanted, recall=recalled)
+    wire = make_wire(table=RouteTable([route]))
+    fails.append(ZeroDivisionError("half-way"))
+    assert wire.json("POST", "/two", {"name": "a"}, idempotency_key="k").status == 500
+    assert len(list_tokens(house.ledger)) == 1, "each part is kept"
+    whole = wire.json("POST", "/two", {"name": "a"}, idempotency_key="k")
+    assert whole.status == 200 and len(list_tokens(house.ledger)) == 3, "the half was no answer"
+
+
+def test_what_took_effect_before_its_answer_was_kept_is_answered_from_its_events(house: House, make_wire: MakeWire) -> None:
+    route = Route("POST", "/two", make_tokens, "identity.admin", "Two", Wanted, recall=recalled)
+    wire = make_wire(table=RouteTable([route]))
+    first = wire.json("POST", "/two", {"name": "a"}, idempotency_key="k")
     with house.ledger.write() as tx:  # as a kill between the effect and its answer leaves it
         tx.execute("UPDATE request SET status = NULL, answer = NULL")
-    again = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
-    assert (again.status, again.code) == (409, "server/already-done")
-    assert len(list_tokens(house.ledger)) == 1
+    for _ in range(2):
+        again = wire.json("POST", "/two", {"name": "a"}, idempotency_key="k")
+        assert (again.status, again.body) == (200, first.body) and "idempotency-replayed" in again.headers
+    assert len(list_tokens(house.ledger)) == 2
 
 
 def test_the_key_is_kept_in_the_transaction_of_the_first_effect(house: House) -> None:

@@ -55,7 +55,7 @@ class Bucle(Group):
 def root(context: click.Context) -> None:
     """From `git push` to a monitored model in production, and back.
 
-    BUCLE_HOME, BUCLE_URL, BUCLE_TOKEN and BUCLE_LANG say where, who and in which language.
+    BUCLE_HOME, BUCLE_URL, BUCLE_TOKEN, BUCLE_LANG and BUCLE_PATIENCE say where, who, in which language and how patiently.
     """
 
 

@@ -31,7 +31,10 @@ def run(
 ) -> None:
     """Run PIPELINE to its end and show its steps."""
     body = {"parameters": dict(map(_parameter, parameters)), "engine": engine, "seed": seed, "as_of": as_of}
-    _follow(session, _begin(session, pipeline, body, environment), explain)
+    if session.repeated:
+        session.say("The answer to this command was lost before; going on with what it began.")
+    begun = session.client.post(session.client.path("pipelines", pipeline, "runs"), body, {"environment": environment})
+    _follow(session, begun, explain)
 
 
 @click.command("resume", cls=Command)
@@ -41,26 +44,6 @@ def run(
 def resume(session: Session, run_id: str, explain: bool) -> None:
     """Take RUN up again: steps that are committed do not run a second time."""
     _follow(session, session.client.post(session.client.path("runs", run_id, "resume")), explain)
-
-
-def _begin(session: Session, pipeline: str, body: dict[str, Any], environment: str | None) -> dict[str, Any]:
-    """Begin a run; when this call repeats one that never heard its answer, find the run that that one began."""
-    from bucle.errors import RemoteError
-
-    if session.repeated:
-        session.say("The answer to this command was lost before; going on with what it began.")
-    try:
-        begun: dict[str, Any] = session.client.post(
-            session.client.path("pipelines", pipeline, "runs"), body, {"environment": environment}
-        )
-    except RemoteError as error:
-        if error.code != "server/already-done":
-            raise
-        wanted = {"kind": "pipelines.run_started", "project": session.client.project, "newest_first": True, "limit": 100}
-        events = session.client.get("/api/v1/events", {**wanted, "environment": environment or "dev"})["events"]
-        run = next(each["subject"] for each in events if each["data"]["pipeline"] == pipeline)
-        begun = session.client.get(session.client.path("runs", run, "steps"))
-    return begun
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from bucle.client.answers import value_of
-from bucle.client.errors import NoProject
+from bucle.client.errors import BadPatience, NoProject
 from bucle.client.homes import default_home, project_name
 from bucle.client.transports import HTTPTransport, InProcessTransport, Transport
 from bucle.ledger import HomeBusy, find_server
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PATIENCE = 15.0
+_LONGEST_PATIENCE = 3600
 
 
 class Client:
@@ -216,32 +217,53 @@ def connect(
     home: str | Path | None = None,
     name: str | None = None,
     keys: Iterator[str] | None = None,
+    patience: float | None = None,
 ) -> Client:
     """Return a client for the server at `url`, or for the home in a folder: over HTTP when a server holds it, else directly.
 
-    What is not given comes from BUCLE_URL, BUCLE_TOKEN, BUCLE_HOME; the home is `.bucle` beside the nearest bucle.toml, else
-    in the user's data folder. `name` is what the client calls itself in records; `keys` are the Idempotency-Keys of its
-    writes, random unless given. A process that holds the home only for a moment is waited for. Raises `ledger/home-busy`,
-    `client/unreachable`.
+    What is not given comes from BUCLE_URL, BUCLE_TOKEN, BUCLE_HOME, BUCLE_PATIENCE; the home is `.bucle` beside the nearest
+    bucle.toml, else in the user's data folder. `name` is what the client calls itself in records; `keys` are the
+    Idempotency-Keys of its writes, random unless given. A process that holds the home only for a moment is waited for. A
+    server that goes away in the middle of a request is waited for `patience` seconds, ten unless given, and the request is
+    sent again under its key.
+    Raises `ledger/home-busy`, `client/unreachable`, `client/bad-patience`.
     """
     token = token or os.environ.get("BUCLE_TOKEN") or None
     url = url or (None if home else os.environ.get("BUCLE_URL")) or None
-    transport: Transport = HTTPTransport(url) if url else _way_to(Path(home).absolute() if home else default_home())
+    patience = _patience() if patience is None else patience
+    folder = Path(home).absolute() if home else default_home()
+    transport = HTTPTransport(url, patience) if url else _way_to(folder, patience)
     return Client(transport, token, project, name or f"bucle-python/{__version__}", keys)
 
 
-def _way_to(home: Path) -> Transport:
+def _patience() -> float:
+    text = os.environ.get("BUCLE_PATIENCE") or "10"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_PATIENCE:
+        raise BadPatience(value=text[:40], most=_LONGEST_PATIENCE, where="BUCLE_PATIENCE")
+    return seconds
+
+
+def _way_to(home: Path, patience: float) -> Transport:
     deadline = time.monotonic() + _PATIENCE
     while True:
         server = find_server(home)
         if server is not None:
-            return HTTPTransport(server.url)
+            return HTTPTransport(server.url, patience, lambda: _address(home))
         try:
             return _in_process(home)
         except HomeBusy:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def _address(home: Path) -> str | None:
+    server = find_server(home)
+    return server.url if server is not None else None
 
 
 def _in_process(home: Path) -> Transport:

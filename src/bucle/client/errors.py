@@ -31,6 +31,13 @@ class BadURL(BucleError, code="client/bad-url"):
     next = "Write it as http://127.0.0.1:7070."
 
 
+class BadPatience(BucleError, code="client/bad-patience"):
+    """It is not said in seconds how long a client waits for a server that went away."""
+
+    message = "{value!r} is no time to wait for a server that went away."
+    next = "Set BUCLE_PATIENCE to seconds, from 0 to {most}."
+
+
 class NeedsServer(BucleError, code="client/needs-server", status=409):
     """What was asked for makes sense only while a server is up."""
 

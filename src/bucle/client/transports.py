@@ -5,7 +5,9 @@ import atexit
 import http.client
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +18,8 @@ from bucle.client.errors import BadURL, ConnectionLost, NeedsServer, Unreachable
 if TYPE_CHECKING:
     from bucle.server import House
 
+_PAUSE = 0.2
+_IN_PROGRESS = b'"server/request-in-progress"'
 _LOST = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)
 
 
@@ -44,15 +48,15 @@ class Transport(Protocol):
 
 
 class HTTPTransport:
-    """One kept connection; a request that is safe to send again is, once, when the kept connection turns out dead."""
+    """One kept connection. When it is lost, a request that is safe to send again is, until a server answers or patience ends.
 
-    def __init__(self, url: str, timeout: float = 600.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise BadURL(url=url, where="BUCLE_URL")
-        self.url = url.rstrip("/")
-        self._timeout = timeout
-        self._parts = parts
+    `find` says where the server is then, None while there is none: one that is started anew may have another address.
+    """
+
+    def __init__(self, url: str, patience: float, find: Callable[[], str | None] | None = None, timeout: float = 600.0) -> None:
+        self._aim(url)
+        self._patience, self._timeout = patience, timeout
+        self._find = find or (lambda: self.url)
         self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
 
@@ -64,13 +68,40 @@ class HTTPTransport:
                 return self._exchange(method, target, headers, body)
             except _LOST:
                 self._drop()
-                if not kept or not (method in ("GET", "HEAD") or "Idempotency-Key" in headers):
-                    raise ConnectionLost(url=self.url) from None
-            try:
-                return self._exchange(method, target, headers, body)
-            except _LOST:
-                self._drop()
-                raise ConnectionLost(url=self.url) from None
+            if method not in ("GET", "HEAD") and "Idempotency-Key" not in headers:
+                raise ConnectionLost(url=self.url)
+            deadline = time.monotonic() + self._patience
+            if kept:  # it may have been idle for too long: the server is there
+                with suppress(Unreachable, *_LOST):
+                    return self._exchange(method, target, headers, body)
+            return self._again(deadline, method, target, headers, body)
+
+    def _again(
+        self, deadline: float, method: str, target: str, headers: Mapping[str, str], body: bytes | Path | None
+    ) -> Answer:
+        """Ask every moment until a server has answered; one that is still at work on the first request has not."""
+        answer: Answer | None = None
+        while (left := deadline - time.monotonic()) > 0:
+            self._drop()
+            time.sleep(min(_PAUSE, left))
+            url = self._find()
+            if url is None:
+                continue
+            self._aim(url)
+            with suppress(Unreachable, *_LOST):
+                answer = self._exchange(method, target, headers, body)
+                if answer.status != 409 or _IN_PROGRESS not in answer.body:
+                    return answer
+        self._drop()
+        if answer is None:
+            raise ConnectionLost(url=self.url)
+        return answer
+
+    def _aim(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+            raise BadURL(url=url, where="BUCLE_URL")
+        self.url, self._parts = url.rstrip("/"), parts
 
     def stream(self, target: str, headers: Mapping[str, str]) -> Iterator[bytes]:
         """Return the lines as they come, over a connection of their own. Raises as `send`."""

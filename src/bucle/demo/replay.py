@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bucle.client import Client
-from bucle.demo.stage import once
 from bucle.ledger import format_instant
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def predict(client: Client, hour: Hour) -> int:
     for start in range(0, len(hour.departing), BATCH):
         rows = hour.departing[start : start + BATCH]
         key = f"demo-predict-{format_instant(hour.begins)}-{start}"
-        once(partial(client.predict, "delay", rows, environment="production", key=key))
+        client.predict("delay", rows, environment="production", key=key)
     return len(hour.departing)
 
 
@@ -60,7 +58,7 @@ def send_labels(client: Client, hour: Hour) -> int:
             for row in hour.landed[start : start + BATCH]
         ]
         key = f"demo-labels-{format_instant(hour.begins)}-{start}"
-        once(partial(client.send_labels, "delay", labels, environment="production", key=key))
+        client.send_labels("delay", labels, environment="production", key=key)
     return len(hour.landed)
 
 

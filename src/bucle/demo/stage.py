@@ -35,7 +35,6 @@ _PASSING = {
     "server/clock-busy",
     "server/request-in-progress",
 }
-_DONE = "server/already-done"
 _PAUSE = 0.2
 
 
@@ -147,15 +146,6 @@ def wait_for(ready: Callable[[], T | None], what: str, timeout: float = 600.0) -
             raise CommandFailed(command=what, reason=f"nothing came of it in {timeout:.0f} s")
         time.sleep(0.1)
     return found
-
-
-def once(write: Callable[[], object]) -> None:
-    """Do a write that has an Idempotency-Key; that it took effect before a server died is as good as an answer."""
-    try:
-        write()
-    except RemoteError as error:
-        if error.code != _DONE:
-            raise
 
 
 def _code(stderr: str) -> str:

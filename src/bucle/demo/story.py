@@ -12,7 +12,7 @@ from bucle.client import Client
 from bucle.demo.errors import CommandFailed, DirectoryTaken
 from bucle.demo.outcome import Outcome, causal_chain, shown_steps
 from bucle.demo.replay import Hour, hours, predict, send_labels
-from bucle.demo.stage import PEOPLE, Stage, once, wait_for
+from bucle.demo.stage import PEOPLE, Stage, wait_for
 from bucle.ledger import find_server, format_instant, parse_instant
 from bucle.messages import say
 
@@ -156,7 +156,7 @@ def _replay(stage: Stage) -> dict[str, Any] | None:
 
 def _advance(stage: Stage, to: datetime) -> None:
     path, body = "/api/v1/clock/advance", {"to": format_instant(to)}
-    stage.call("dario", lambda client: once(lambda: client.post(path, body, key=f"demo-clock-{body['to']}")))
+    stage.call("dario", lambda client: client.post(path, body, key=f"demo-clock-{body['to']}"))
     stage.call("dario", lambda client: wait_for(lambda: _arrived(client, to), "bucle clock advance"))
 
 

@@ -1,7 +1,7 @@
 """The ledger: events with the state that they explain, causes, lineage, the clock. The only place that opens a database."""
 
 from bucle.ledger.clock import Clock
-from bucle.ledger.context import Context, RequestKey, Scope, acting, because, current_context, handling, within
+from bucle.ledger.context import Context, RequestKey, Scope, acting, aside, because, current_context, handling, within
 from bucle.ledger.errors import DiskFull, HomeBusy, UnknownId
 from bucle.ledger.events import KINDS, ClockAdvanced, Event, StoredEvent, Ticked
 from bucle.ledger.home import Home, ServerAddress, find_server
@@ -11,6 +11,7 @@ from bucle.ledger.sqlite import Reader, Row
 from bucle.ledger.store import EventFilter, StoredRequest
 from bucle.ledger.subscriptions import Dispatcher, Subscription
 from bucle.ledger.transactions import Edge, Ledger, Transaction
+from bucle.ledger.units import Unit
 
 __all__ = [
     "KINDS",
@@ -35,8 +36,10 @@ __all__ = [
     "Subscription",
     "Ticked",
     "Transaction",
+    "Unit",
     "UnknownId",
     "acting",
+    "aside",
     "because",
     "content_id",
     "current_context",

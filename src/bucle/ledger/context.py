@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bucle.ledger.units import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,17 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who acts in which role, within which scope, the seqs of the events being handled, and the request's key if it has one."""
+    """Who acts in which role, within which scope, the seqs of the events being handled, and the request's key if it has one.
+
+    With a `unit` all writes of the request are one transaction.
+    """
 
     actor: str = "system"
     role: str = "system"
     scope: Scope = Scope()
     causes: tuple[int, ...] = ()
     request: RequestKey | None = None
+    unit: "Unit | None" = None
 
 
 _context: ContextVar[Context] = ContextVar("bucle_context", default=Context())
@@ -57,8 +65,22 @@ def within(scope: Scope) -> Iterator[None]:
 
 @contextmanager
 def handling(request: RequestKey) -> Iterator[None]:
-    """Let the first write within note, in its own transaction, that the request took effect."""
-    with _bound(replace(_context.get(), request=request)):
+    """Let each write within note, in its own transaction, that the request took effect, and by which events."""
+    with _bound(replace(_context.get(), request=request, unit=None)):
+        yield
+
+
+@contextmanager
+def uniting(request: RequestKey, unit: "Unit") -> Iterator[None]:
+    """Let all writes within be parts of one transaction, which also notes the request."""
+    with _bound(replace(_context.get(), request=request, unit=unit)):
+        yield
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Let writes within be transactions of their own and no effect of the request: the same whoever asked for them first."""
+    with _bound(replace(_context.get(), request=None, unit=None)):
         yield
 
 

@@ -92,7 +92,7 @@ class Database:
         except BaseException as error:
             self._undo()
             self._pass_turn()
-            raise self._explained(error) from error
+            raise self.explained(error) from error
         ticket = _Ticket()
         self._group.append(ticket)
         self._pass_turn()
@@ -183,7 +183,7 @@ class Database:
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
-            failure = self._explained(error)
+            failure = self.explained(error)
             with suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
         for ticket in self._group:
@@ -211,7 +211,8 @@ class Database:
                 ticket.settle(DiskFull(path=self._path))
             self._group = []
 
-    def _explained(self, error: BaseException) -> BaseException:
+    def explained(self, error: BaseException) -> BaseException:
+        """Return `ledger/disk-full` for the ways in which a full disk shows, every other error as it is."""
         return explained(error, self._path)
 
 

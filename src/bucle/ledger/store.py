@@ -45,16 +45,20 @@ SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edg
 
 COUNT_LOOSE_CAUSES = "SELECT count(*) FROM event_cause WHERE cause NOT IN (SELECT seq FROM event)"
 COUNT_EVENTS = "SELECT kind, count(*) FROM event GROUP BY kind ORDER BY kind"
-NOTE_REQUEST = "INSERT INTO request (name, digest, at_us) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"
+NOTE_REQUEST = """
+INSERT INTO request (name, digest, at_us, events) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET events = request.events || excluded.events
+"""
 KEEP_ANSWER = "UPDATE request SET status = ?, answer = ? WHERE name = ?"
 FORGET_REQUESTS = "DELETE FROM request WHERE at_us < ?"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """A request that took effect; `status` and `answer` are None when its answer was not kept."""
+    """A request that took effect by these events; `status` and `answer` are None when its answer was not kept."""
 
     digest: str
+    events: tuple[int, ...]
     status: int | None
     answer: str | None
 
@@ -119,8 +123,13 @@ def insert_event(writer: Writer, values: Sequence[object], causes: Sequence[int]
 
 def select_request(reader: Reader, name: str) -> StoredRequest | None:
     """Return the request of that name if it took effect, or None."""
-    row = reader.row("SELECT digest, status, answer FROM request WHERE name = ?", (name,))
-    return StoredRequest(row[0], row[1], row[2]) if row else None
+    row = reader.row("SELECT digest, events, status, answer FROM request WHERE name = ?", (name,))
+    return StoredRequest(row[0], tuple(map(int, row[1].split())), row[2], row[3]) if row else None
+
+
+def note_request(writer: Writer, name: str, digest: str, at_us: int, events: Sequence[int]) -> None:
+    """Note that a request took effect, and the seqs of the events that say how."""
+    writer.execute(NOTE_REQUEST, (name, digest, at_us, "".join(f"{seq} " for seq in events)))
 
 
 def count_kinds(reader: Reader, project: str) -> dict[str, tuple[int, int]]:

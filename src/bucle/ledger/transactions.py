@@ -14,7 +14,7 @@ import msgspec
 
 from bucle.ledger import store
 from bucle.ledger.clock import Clock, load_clock, make_clock
-from bucle.ledger.context import current_context
+from bucle.ledger.context import RequestKey, current_context, uniting
 from bucle.ledger.errors import UnknownId
 from bucle.ledger.events import Event, StoredEvent
 from bucle.ledger.ids import new_id
@@ -22,6 +22,7 @@ from bucle.ledger.instants import to_us
 from bucle.ledger.migrations import migrate
 from bucle.ledger.sqlite import Database, Durability, Reader, Row, Writer
 from bucle.ledger.store import EventFilter, StoredRequest
+from bucle.ledger.units import Unit
 
 NodeType = Literal["execution", "artifact", "context"]
 
@@ -42,6 +43,7 @@ class Transaction:
     def __init__(self, writer: Writer, clock: Clock) -> None:
         self._writer = writer
         self.clock = clock
+        self.emitted: list[int] = []
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of a query, seeing this transaction's own writes."""
@@ -75,7 +77,9 @@ class Transaction:
             context.role,
             json.dumps(msgspec.to_builtins(event), ensure_ascii=False),
         )
-        return store.insert_event(self._writer, values, context.causes)
+        seq = store.insert_event(self._writer, values, context.causes)
+        self.emitted.append(seq)
+        return seq
 
     def node(self, id: str, type: NodeType, kind: str, name: str = "", event: int | None = None) -> None:
         """Enter an execution, artifact or context into the lineage; what is there already stays as it is."""
@@ -102,18 +106,42 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Run one transaction; when the block has ended without error it is durable, otherwise nothing of it is visible."""
-        with self._database.write() as writer:
-            yield Transaction(writer, self.clock)
+        """Run one transaction; when the block has ended without error it is durable, otherwise nothing of it is visible.
+
+        Within `whole` it is a part of that transaction and durable with it.
+        """
+        unit = self._unit()
+        with unit.part() if unit is not None else self._database.write() as writer:
+            transaction = Transaction(writer, self.clock)
+            yield transaction
             if (request := current_context().request) is not None:
-                writer.execute(store.NOTE_REQUEST, (request.name, request.digest, time.time_ns() // 1000))
+                store.note_request(writer, request.name, request.digest, time.time_ns() // 1000, transaction.emitted)
+        if unit is None:
+            self._tell()
+
+    @contextmanager
+    def whole(self, request: RequestKey) -> Iterator[Unit]:
+        """Let all that this thread writes within, and the answer that the unit keeps, be one transaction.
+
+        It begins with the first write. After an error nothing of it is visible.
+        """
+        with Unit(self._database, request) as unit, uniting(request, unit):
+            yield unit
         self._tell()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        """Open a consistent snapshot of what is committed."""
+        """Open a consistent snapshot of what is committed; within `whole` also of what that has written."""
+        unit = self._unit()
+        if unit is not None and unit.writer is not None:
+            yield unit.writer
+            return
         with self._database.read() as reader:
             yield reader
+
+    def _unit(self) -> Unit | None:
+        unit = current_context().unit
+        return unit if unit is not None and unit.mine else None
 
     def events(self, wanted: EventFilter | None = None) -> list[StoredEvent]:
         """Return the events that pass the filter, oldest first unless it says otherwise."""

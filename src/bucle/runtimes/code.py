@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bucle.ledger import Home
+from bucle.ledger import Home, aside
 from bucle.project import Checkout, DescribeRequest, ProjectDescription
 from bucle.runtimes import store
 from bucle.runtimes.installation import ensure_runtime
@@ -62,7 +62,7 @@ def _stored(home: Home, checkout: Checkout, runtime: Runtime) -> ProjectDescript
 def _keep(home: Home, checkout: Checkout, runtime: Runtime, description: ProjectDescription) -> None:
     if _is_exported(checkout):
         document = msgspec.json.encode(description).decode()
-        with home.ledger.write() as transaction:
+        with aside(), home.ledger.write() as transaction:
             values = (checkout.project, checkout.commit, runtime.digest, document)
             transaction.execute(store.INSERT_DESCRIPTION, values)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bucle.ledger import Home, Reader
+from bucle.ledger import Home, Reader, aside
 from bucle.runtimes import store
 from bucle.runtimes.bytecode import compile_bytecode
 from bucle.runtimes.errors import InstallFailed, NoPython
@@ -157,7 +157,7 @@ def _is_recorded(home: Home, digest: str) -> bool:
 
 
 def _record(home: Home, facts: _Facts) -> None:
-    with home.ledger.write() as transaction:
+    with aside(), home.ledger.write() as transaction:
         installed = RuntimeInstalled(facts.digest, facts.python, len(facts.packages), facts.seconds)
         transaction.node(facts.digest, "artifact", "runtime")
         event = transaction.emit(installed, facts.digest)

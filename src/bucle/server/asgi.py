@@ -9,8 +9,9 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,13 @@ from starlette.responses import Response
 
 from bucle.errors import BucleError, RemoteError
 from bucle.identity import Principal, require
-from bucle.ledger import DiskFull, Scope, acting, new_id, within
+from bucle.ledger import DiskFull, Scope, StoredEvent, acting, new_id, within
 from bucle.server.decoding import body_of, query_of, segments_of
 from bucle.server.errors import Internal, ShuttingDown
 from bucle.server.house import House
 from bucle.server.idempotency import Replies, digest_of
 from bucle.server.problems import MEDIA_TYPE, Problem, problem_of
-from bucle.server.routing import PUBLIC, Call, Route, RouteTable, Stream
+from bucle.server.routing import PUBLIC, Call, Recall, Route, RouteTable, Stream
 from bucle.server.security import Guard
 from bucle.server.statistics import RequestStatistics
 
@@ -136,7 +137,9 @@ class Application:
             if key is None:
                 return await self._in_thread(lambda: _run(call, route, role))
             digest = digest_of(request, body)
-            return await self._in_thread(lambda: self._replies.once(principal, key, digest, lambda: _run(call, route, role)))
+            recall = None if route.recall is None else partial(_recall, call, route.recall, role)
+            act = partial(_run, call, route, role)
+            return await self._in_thread(lambda: self._replies.once(principal, key, digest, act, recall))
         finally:
             if isinstance(body, Path):
                 body.unlink(missing_ok=True)
@@ -185,6 +188,12 @@ class Application:
 def _run(call: Call, route: Route, role: str) -> Response:
     with acting(call.principal.name, role), within(call.scope):
         return respond(route.handler(call))
+
+
+def _recall(call: Call, recall: Recall, role: str, events: Sequence[StoredEvent]) -> Response | None:
+    with acting(call.principal.name, role), within(call.scope):
+        found = recall(call, events)
+    return None if found is None else respond(found)
 
 
 def respond(result: Any) -> Response:

@@ -108,13 +108,6 @@ class InProgress(BucleError, code="server/request-in-progress", status=409):
     next = "Ask again in a moment."
 
 
-class AlreadyDone(BucleError, code="server/already-done", status=409):
-    """A request with this Idempotency-Key took effect, but its answer was not kept: the server died, or it was too large."""
-
-    message = "The request with the Idempotency-Key {key!r} took effect before; its answer was not kept."
-    next = "Do not send it again; `bucle events` shows what it did."
-
-
 class Internal(BucleError, code="server/internal", status=500):
     """Something went wrong inside bucle; the log has it under the incident's number."""
 

@@ -1,8 +1,8 @@
-"""A write that is sent twice with one Idempotency-Key happens once: the ledger keeps that it took effect, and its answer."""
+"""A write that is sent twice with one Idempotency-Key happens once, and is answered as the first time."""
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from bucle.errors import BucleError, RemoteError
 from bucle.identity import Principal
-from bucle.ledger import Ledger, RequestKey, handling
-from bucle.server.errors import AlreadyDone, BadKey, InProgress, KeyReused
+from bucle.ledger import Ledger, RequestKey, StoredEvent, handling
+from bucle.server.errors import BadKey, InProgress, KeyReused
 from bucle.server.problems import MEDIA_TYPE, problem_of
 
 if TYPE_CHECKING:
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 _LARGEST_KEPT = 1 << 18
 
+Act = Callable[[], Response]
+Recall = Callable[[Sequence[StoredEvent]], Response | None]
+
 
 class Replies:
     """The answers of writes by principal and key.
 
-    The ledger notes the key in the same transaction as the first effect. So a request that died in between is never done
-    again: it is answered with `server/already-done`. One that had no effect may be tried again.
+    Without a `recall` effect and answer are one transaction: a request that died in between had no effect, and is done
+    when it comes again. With one, the ledger notes the key and the events of each of its transactions; of a request that
+    died on the way, `recall` makes the answer from its events, or says with None that it is to be done again.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -33,10 +37,10 @@ class Replies:
         self._lock = threading.Lock()
         self._handled: set[str] = set()
 
-    def once(self, principal: Principal, key: str, digest: str, act: Callable[[], Response]) -> Response:
+    def once(self, principal: Principal, key: str, digest: str, act: Act, recall: Recall | None) -> Response:
         """Act, or return the answer of the first time.
 
-        Raises `server/idempotency-key-reused`, `server/request-in-progress`, `server/already-done`.
+        Raises `server/idempotency-key-reused`, `server/request-in-progress`.
         """
         if not 1 <= len(key) <= 200 or not key.isprintable():
             raise BadKey(where="header.Idempotency-Key")
@@ -46,33 +50,64 @@ class Replies:
                 raise InProgress(key=key)
             self._handled.add(name)
         try:
-            return self._kept(name, key, digest) or self._act(RequestKey(name, digest), act)
+            kept = self._kept(name, key, digest, recall)
+            if kept is not None:
+                return kept
+            request = RequestKey(name, digest)
+            return self._whole(request, act) if recall is None else self._in_parts(request, act)
         finally:
             with self._lock:
                 self._handled.discard(name)
 
-    def _kept(self, name: str, key: str, digest: str) -> Response | None:
+    def _kept(self, name: str, key: str, digest: str, recall: Recall | None) -> Response | None:
         kept = self._ledger.request(name)
         if kept is None:
             return None
         if kept.digest != digest:
             raise KeyReused(key=key, where="header.Idempotency-Key")
         if kept.status is None or kept.answer is None:
-            raise AlreadyDone(key=key)
+            found = recall([self._ledger.event(seq) for seq in kept.events]) if recall is not None else None
+            return None if found is None else _replayed(self._keep(name, found))
         media = MEDIA_TYPE if kept.status >= 400 else "application/json"
-        return Response(kept.answer or None, kept.status, {"idempotency-replayed": "true"}, media if kept.answer else None)
+        return _replayed(Response(kept.answer or None, kept.status, media_type=media if kept.answer else None))
 
-    def _act(self, request: RequestKey, act: Callable[[], Response]) -> Response:
+    def _whole(self, request: RequestKey, act: Act) -> Response:
+        """Act in one transaction with the answer; a refusal is an answer too, and keeps what took effect before it."""
+        refusal: BucleError | RemoteError | None = None
+        with self._ledger.whole(request) as unit:
+            try:
+                response = act()
+                unit.keep(response.status_code, bytes(response.body).decode())
+            except (BucleError, RemoteError) as error:
+                unit.keep(error.status, _document(error))
+                refusal = error
+        if refusal is not None:
+            raise refusal
+        return response
+
+    def _in_parts(self, request: RequestKey, act: Act) -> Response:
         with handling(request):
             try:
                 response = act()
             except (BucleError, RemoteError) as error:
-                self._ledger.keep_answer(request.name, error.status, msgspec.json.encode(problem_of(error)).decode())
+                self._ledger.keep_answer(request.name, error.status, _document(error))
                 raise
+        return self._keep(request.name, response)
+
+    def _keep(self, name: str, response: Response) -> Response:
         body = bytes(response.body) if hasattr(response, "body") else None
         if body is not None and len(body) <= _LARGEST_KEPT:
-            self._ledger.keep_answer(request.name, response.status_code, body.decode("utf-8", "replace"))
+            self._ledger.keep_answer(name, response.status_code, body.decode("utf-8", "replace"))
         return response
+
+
+def _document(error: BucleError | RemoteError) -> str:
+    return msgspec.json.encode(problem_of(error)).decode()
+
+
+def _replayed(response: Response) -> Response:
+    response.headers["idempotency-replayed"] = "true"
+    return response
 
 
 def digest_of(request: "Request", body: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bucle.identity import PERMISSIONS, Principal, require
-from bucle.ledger import Scope
+from bucle.ledger import Scope, StoredEvent
 from bucle.server.errors import BadParameter, MethodNotAllowed, UnknownPath
 
 if TYPE_CHECKING:
@@ -78,6 +78,13 @@ class Call:
         return text in ("true", "1")
 
 
+Recall = Callable[[Call, Sequence[StoredEvent]], Any]
+
+
+def act_again(call: Call, events: Sequence[StoredEvent]) -> None:
+    """As `Route.recall`: doing it again does nothing twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method on a path. `{name}` in the path takes one segment, `{name*}` at its end all that follow.
@@ -87,6 +94,11 @@ class Route:
     permission is that of the path's `{project}` and the query's `environment`; `reach="any"` lets a caller in who holds
     it in any scope, and the handler shows only what `call.may` allows. `events` marks an event stream. `problem` turns a
     problem document into the form that the route's protocol has for errors.
+
+    A write with an Idempotency-Key is one transaction with its answer: from its first write on the handler holds the
+    ledger's writer. A handler that goes on for long after its first write, needs others to see it, or changes what is not
+    the ledger's, has a `recall`: it gets the events of a request that died on the way, and returns its answer, or None when
+    it is to be done again.
     """
 
     method: Method
@@ -100,6 +112,7 @@ class Route:
     reach: Literal["scope", "any"] = "scope"
     events: bool = False
     problem: Callable[[Problem], Any] | None = None
+    recall: Recall | None = None
 
 
 @dataclass(slots=True)

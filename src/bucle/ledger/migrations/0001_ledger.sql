@@ -56,6 +56,7 @@ CREATE TABLE request (
   name TEXT PRIMARY KEY,
   digest TEXT NOT NULL,
   at_us BIGINT NOT NULL,
+  events TEXT NOT NULL,
   status INTEGER,
   answer TEXT
 );

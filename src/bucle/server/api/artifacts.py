@@ -3,7 +3,7 @@
 from bucle.artifacts import ArtifactStore, GarbageReport, collect_garbage
 from bucle.ledger import parse_duration
 from bucle.server.house import House
-from bucle.server.routing import Body, Call, Route
+from bucle.server.routing import Body, Call, Route, act_again
 
 
 def compose(house: House) -> None:
@@ -22,4 +22,8 @@ def collect(call: Call) -> GarbageReport:
     return collect_garbage(call.house.home, parse_duration(call.body.grace).total_seconds())
 
 
-ROUTES = [Route("POST", "/api/v1/gc", collect, "artifacts.write", "Remove artifacts that nothing refers to", Collect)]
+ROUTES = [
+    Route(
+        "POST", "/api/v1/gc", collect, "artifacts.write", "Remove artifacts that nothing refers to", Collect, recall=act_again
+    )
+]

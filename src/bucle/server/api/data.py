@@ -34,7 +34,7 @@ from bucle.project import DEV
 from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
-from bucle.server.routing import Body, Call, Route
+from bucle.server.routing import Body, Call, Route, act_again
 from bucle.serving import active_deployments
 
 _DATA = "/api/v1/projects/{project}/data"
@@ -204,9 +204,11 @@ def _columns(manifest: Manifest, profile: SourceProfile) -> list[ColumnView]:
 
 ROUTES = [
     Route("GET", _DATA, show_versions, "data.read", "List dataset versions", query=("source",)),
-    Route("POST", _DATA + "/sources/{source}/versions", add, "data.write", "Ingest a source now"),
-    Route("POST", _DATA + "/sources/{source}/validations", check, "data.write", "Validate a source as of now"),
-    Route("POST", _DATA + "/sources/{source}/schema", infer, "data.write", "Infer a schema to review", Infer),
+    Route("POST", _DATA + "/sources/{source}/versions", add, "data.write", "Ingest a source now", recall=act_again),
+    Route(
+        "POST", _DATA + "/sources/{source}/validations", check, "data.write", "Validate a source as of now", recall=act_again
+    ),
+    Route("POST", _DATA + "/sources/{source}/schema", infer, "data.write", "Infer a schema to review", Infer, recall=act_again),
     Route("GET", _DATA + "/versions/{version}", show_version, "data.read", "Show a version, or a source's current one"),
     Route("GET", _DATA + "/versions/{version}/files/{file}", fetch, "data.read", "Fetch a Parquet file of a version"),
     Route("GET", _DATA + "/diffs/{before}/{after}", diff, "data.read", "Show what differs between two versions"),

@@ -1,5 +1,6 @@
 """Routes of checks, releases, promotions and rollbacks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ from bucle.delivery import (
     release_history,
     roll_back,
 )
-from bucle.ledger import Scope
+from bucle.ledger import Scope, StoredEvent
 from bucle.pipelines import Runs
 from bucle.server.house import House
 from bucle.server.routing import Body, Call, Route
@@ -99,6 +100,12 @@ def request_check(call: Call) -> CheckRunView:
         source = Path(body.source)
     id = delivery.check(call.scope.project, body.commit, body.wanted, source)
     return _view(call, get_check_run(call.house.ledger, call.scope.project, id))
+
+
+def requested_check(call: Call, events: Sequence[StoredEvent]) -> CheckRunView | None:
+    """Return the checks that a request has begun; a server that starts takes them up."""
+    id = next((event.subject for event in events if event.kind == "delivery.checks_requested"), None)
+    return None if id is None else _view(call, get_check_run(call.house.ledger, call.scope.project, id))
 
 
 def read_check(call: Call) -> CheckRunView:
@@ -234,7 +241,15 @@ def _result(result: CheckResult) -> ResultView:
 
 
 ROUTES = [
-    Route("POST", _PROJECT + "/checks", request_check, "delivery.write", "Check a commit as a push would", CheckBody),
+    Route(
+        "POST",
+        _PROJECT + "/checks",
+        request_check,
+        "delivery.write",
+        "Check a commit as a push would",
+        CheckBody,
+        recall=requested_check,
+    ),
     Route("GET", _PROJECT + "/checks", list_checks, "delivery.read", "Check runs, newest first", query=("commit", "limit")),
     Route("GET", _PROJECT + "/checks/{check}", read_check, "delivery.read", "The checks of a commit, as far as they are"),
     Route("GET", _PROJECT + "/checks/{check}/{name}/log", read_log, "delivery.read", "What a check printed"),

@@ -35,7 +35,7 @@ from bucle.project import DEV, suggest
 from bucle.runtimes import Code
 from bucle.server.codes import Codes
 from bucle.server.house import House
-from bucle.server.routing import Body, Call, Route
+from bucle.server.routing import Body, Call, Route, act_again
 from bucle.serving import active_deployments
 
 _FEATURES = "/api/v1/projects/{project}/features"
@@ -260,9 +260,15 @@ def _shown(spec: ViewSpec, where: str, held: MaterializedView | None, sets: list
 ROUTES = [
     Route("GET", _FEATURES, show_views, "features.read", "List feature views"),
     Route(
-        "POST", f"{_FEATURES}/materialize", make_readable, "features.write", "Make features readable online", MaterializeBody
+        "POST",
+        f"{_FEATURES}/materialize",
+        make_readable,
+        "features.write",
+        "Make features readable online",
+        MaterializeBody,
+        recall=act_again,
     ),
-    Route("POST", f"{_FEATURES}/online", read_features, "features.read", "Read features online", OnlineBody),
+    Route("POST", f"{_FEATURES}/online", read_features, "features.read", "Read features online", OnlineBody, recall=act_again),
     Route(
         "POST",
         f"{_FEATURES}/join",
@@ -271,7 +277,8 @@ ROUTES = [
         "Join features to the rows of a Parquet file, as of each row",
         Path,
         query=("views", "timestamp", "as_of"),
+        recall=act_again,
         limit=_LARGEST_ROWS,
     ),
-    Route("POST", f"{_FEATURES}/frames", make_frame, "features.read", "Make a training frame", FrameBody),
+    Route("POST", f"{_FEATURES}/frames", make_frame, "features.read", "Make a training frame", FrameBody, recall=act_again),
 ]

@@ -1,10 +1,12 @@
 """Routes of the ledger: events, causes, lineage, the clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bucle.ledger import (
+    ClockAdvanced,
     Edge,
     EventFilter,
     Scope,
@@ -151,6 +153,11 @@ def advance(call: Call) -> ClockState:
     return call.house.part(Timekeeper).advance(_moment(call.body.to, call.house.ledger.clock.now()))
 
 
+def on_its_way(call: Call, events: Sequence[StoredEvent]) -> ClockState | None:
+    """Return where the clock stands if the request has sent it on its way: a server that starts carries it on."""
+    return clock(call) if any(event.kind == ClockAdvanced.kind for event in events) else None
+
+
 def _moment(text: str, now: datetime) -> datetime:
     if text[:1].isdecimal() and text[-1:].isalpha() and "T" not in text:
         try:
@@ -228,5 +235,7 @@ ROUTES = [
         "GET", "/api/v1/lineage/{id}", lineage, _READ, "What led to an id or from it", query=("direction", "depth"), reach="any"
     ),
     Route("GET", "/api/v1/clock", clock, _READ, "Where the home's clock stands", reach="any"),
-    Route("POST", "/api/v1/clock/advance", advance, "ledger.advance", "Send a replay clock on its way", Advance),
+    Route(
+        "POST", "/api/v1/clock/advance", advance, "ledger.advance", "Send a replay clock on its way", Advance, recall=on_its_way
+    ),
 ]

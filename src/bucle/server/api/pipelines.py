@@ -1,5 +1,6 @@
 """Routes of pipelines: what there is to run, starting, resuming and cancelling runs, steps, and drivers that are scripts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from bucle.artifacts import ArtifactStore
-from bucle.ledger import Scope, parse_instant
+from bucle.ledger import Scope, StoredEvent, parse_instant
 from bucle.pipelines import (
     OpenedRun,
     PipelineRun,
@@ -23,7 +24,7 @@ from bucle.project import DEV, working_tree
 from bucle.runtimes import RunnerPool, load_code
 from bucle.server.codes import Codes
 from bucle.server.house import House
-from bucle.server.routing import MEBIBYTE, Body, Call, Route
+from bucle.server.routing import MEBIBYTE, Body, Call, Route, act_again
 
 _PIPELINES = "/api/v1/projects/{project}/pipelines"
 _RUN = "/api/v1/projects/{project}/runs/{run}"
@@ -86,6 +87,12 @@ def start(call: Call) -> RunView:
     return _view(call, run_id or "")
 
 
+def started(call: Call, events: Sequence[StoredEvent]) -> RunView | None:
+    """Return the run that a request has begun; a server that starts goes on with it."""
+    id = _subject(events, "pipelines.run_started")
+    return None if id is None else _view(call, id)
+
+
 def read_run(call: Call) -> RunView:
     """Return a run and its steps as they stand."""
     return _found(call, "pipelines.read")
@@ -96,6 +103,11 @@ def resume(call: Call) -> RunView:
     _found(call, "pipelines.write")
     call.house.part(Runs).resume(call.path["run"])
     return _view(call, call.path["run"])
+
+
+def resumed(call: Call, events: Sequence[StoredEvent]) -> RunView | None:
+    """Return the run that a request has taken up; a server that starts goes on with it."""
+    return _found(call, "pipelines.write") if _subject(events, "pipelines.run_resumed") else None
 
 
 def cancel(call: Call) -> RunView:
@@ -113,14 +125,30 @@ def open_script(call: Call) -> OpenedRun:
     body = msgspec.json.decode(call.body, type=ScriptRun)
     runs, scope = call.house.part(Runs), Scope(call.path["project"], DEV)
     code = load_code(call.house.home, call.house.part(RunnerPool), working_tree(Path(body.root)))
-    run = runs.open_script(code, scope, body.spec, body.parameters, body.seed)
-    return OpenedRun(run.id, run.epoch, str(call.house.part(ArtifactStore).root), run.request.snapshot)
+    return _opened(call, runs.open_script(code, scope, body.spec, body.parameters, body.seed))
+
+
+def opened(call: Call, events: Sequence[StoredEvent]) -> OpenedRun | None:
+    """Return the run that a request has begun for its caller."""
+    id = _subject(events, "pipelines.run_started")
+    if id is None:
+        return None
+    with call.house.ledger.read() as reader:
+        return _opened(call, get_pipeline_run(reader, id, call.path["project"]))
 
 
 def ask(call: Call) -> Response:
     """Answer a question of a script's driver."""
     _found(call, "pipelines.write")
     return Response(call.house.part(Runs).answer(call.path["run"], call.body), media_type="application/octet-stream")
+
+
+def _opened(call: Call, run: PipelineRun) -> OpenedRun:
+    return OpenedRun(run.id, run.epoch, str(call.house.part(ArtifactStore).root), run.request.snapshot)
+
+
+def _subject(events: Sequence[StoredEvent], kind: str) -> str | None:
+    return next((event.subject for event in events if event.kind == kind), None)
 
 
 def _scope(call: Call) -> Scope:
@@ -141,10 +169,10 @@ def _view(call: Call, run_id: str) -> RunView:
 
 ROUTES = [
     Route("GET", _PIPELINES, read_pipelines, "pipelines.read", "The pipelines of an environment's code"),
-    Route("POST", f"{_PIPELINES}/{{pipeline}}/runs", start, "pipelines.write", "Run a pipeline", StartBody),
+    Route("POST", f"{_PIPELINES}/{{pipeline}}/runs", start, "pipelines.write", "Run a pipeline", StartBody, recall=started),
     Route("GET", f"{_RUN}/steps", read_run, "pipelines.read", "A run and its steps", reach="any"),
-    Route("POST", f"{_RUN}/resume", resume, "pipelines.write", "Take a run up again", reach="any"),
-    Route("POST", f"{_RUN}/cancel", cancel, "pipelines.write", "Stop a run", reach="any"),
+    Route("POST", f"{_RUN}/resume", resume, "pipelines.write", "Take a run up again", reach="any", recall=resumed),
+    Route("POST", f"{_RUN}/cancel", cancel, "pipelines.write", "Stop a run", reach="any", recall=act_again),
     Route(
         "POST",
         "/api/v1/projects/{project}/script-runs",
@@ -152,6 +180,16 @@ ROUTES = [
         "pipelines.write",
         "Begin a run that the caller drives",
         bytes,
+        recall=opened,
     ),
-    Route("POST", f"{_RUN}/calls", ask, "pipelines.write", "A question of a script's driver", bytes, limit=64 * MEBIBYTE),
+    Route(
+        "POST",
+        f"{_RUN}/calls",
+        ask,
+        "pipelines.write",
+        "A question of a script's driver",
+        bytes,
+        limit=64 * MEBIBYTE,
+        recall=act_again,
+    ),
 ]

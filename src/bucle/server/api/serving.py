@@ -7,7 +7,7 @@ import msgspec
 from bucle.ledger import Scope, Subscription, UnknownId
 from bucle.server.errors import BadParameter
 from bucle.server.house import Explanation, House
-from bucle.server.routing import MEBIBYTE, Body, Call, Route
+from bucle.server.routing import MEBIBYTE, Body, Call, Route, act_again
 from bucle.serving import (
     KINDS,
     LARGEST_LABEL_BATCH,
@@ -199,7 +199,16 @@ ROUTES = [
     Route("GET", f"{_SERVICE}/deployments", read_deployments, "serving.read", "Its deployments", query=("limit",)),
     Route("GET", f"{_SERVICE}/predictions", read_predictions, "serving.read", "Its newest predictions", query=("limit",)),
     Route("GET", f"{_SERVICE}/callers", read_callers, "serving.read", "Who calls it"),
-    Route("POST", f"{_SERVICE}/predict", predict, "serving.predict", "Predict rows", PredictBody, limit=8 * MEBIBYTE),
+    Route(
+        "POST",
+        f"{_SERVICE}/predict",
+        predict,
+        "serving.predict",
+        "Predict rows",
+        PredictBody,
+        limit=8 * MEBIBYTE,
+        recall=act_again,
+    ),
     Route(
         "POST",
         f"{_SERVICE}/batch",
@@ -208,6 +217,7 @@ ROUTES = [
         "Predict the rows of a file, features as of each row's moment",
         Path,
         query=("format",),
+        recall=act_again,
         limit=256 * MEBIBYTE,
     ),
     Route("POST", f"{_SERVICE}/labels", label, "serving.label", "Send outcomes", LabelsBody, limit=8 * MEBIBYTE),

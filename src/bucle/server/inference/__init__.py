@@ -7,7 +7,7 @@ service's; where several projects or environments serve the same name, `PROJECT.
 from bucle.server.inference.models import infer, live, model_metadata, model_ready, ready, server_metadata
 from bucle.server.inference.tensors import InferenceRequest
 from bucle.server.inference.wire import error_shape
-from bucle.server.routing import MEBIBYTE, PUBLIC, Route
+from bucle.server.routing import MEBIBYTE, PUBLIC, Route, act_again
 
 _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
@@ -33,6 +33,7 @@ ROUTES = [
             "Infer (OIP v2)",
             InferenceRequest,
             limit=8 * MEBIBYTE,
+            recall=act_again,
             reach="any",
             problem=error_shape,
         )
