@@ -16,7 +16,7 @@ import pytest
 from tests.ledger.test_transactions import count, note
 
 from bucle.identity import create_token
-from bucle.ledger import DiskFull, EventFilter, Home, HomeBusy, find_server, migrations
+from bucle.ledger import DiskFull, Durability, EventFilter, Home, HomeBusy, find_server, migrations
 from bucle.ledger import home as home_module
 from bucle.ledger.errors import HomeNewer, HomeUnfit
 
@@ -248,3 +248,30 @@ def _try_to_hold(path: str) -> str:
     mark.unlink()
     home.close()
     return "overlap" if overlap else "held"
+
+
+def test_a_home_keeps_what_it_was_told_to_survive(tmp_path: Path) -> None:
+    def opened(durability: Durability | None = None) -> tuple[str, int]:
+        home = Home.open(tmp_path, durability=durability)
+        writer = home.ledger._database._writer
+        found = (home.ledger.durability, writer.execute("PRAGMA synchronous").fetchone()[0])
+        home.close()
+        return found
+
+    normal, full = 1, 2
+    told: list[Durability | None] = [None, "power", None, "power", "process", None]
+    assert [opened(durability) for durability in told] == [
+        ("process", normal),
+        ("power", full),
+        ("power", full),
+        ("power", full),
+        ("process", normal),
+        ("process", normal),
+    ]
+    home = Home.open(tmp_path)
+    events = home.ledger.events(EventFilter(kinds=("ledger.durability_set",)))
+    home.close()
+    assert [(event.data["before"], event.data["durability"]) for event in events] == [
+        ("process", "power"),
+        ("power", "process"),
+    ]

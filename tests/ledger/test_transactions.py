@@ -79,7 +79,7 @@ def test_a_read_within_a_read_shares_its_snapshot(home: Home) -> None:
 
 def test_threads_that_end_leave_no_readers_behind(home: Home) -> None:
     def open_files() -> int:
-        return sum(link.resolve().name == "ledger.db" for link in Path("/proc/self/fd").iterdir())
+        return sum(link.resolve() == (home.path / "ledger.db").resolve() for link in Path("/proc/self/fd").iterdir())
 
     together = threading.Barrier(8)
 

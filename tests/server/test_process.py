@@ -91,6 +91,14 @@ def test_a_token_may_be_asked_for_on_a_laptop_too(tmp_path: Path) -> None:
             assert client.get("/api/v1/clock")["kind"] == "wall"
 
 
+def test_a_home_is_told_once_to_survive_a_loss_of_power(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for words in (("--durability", "power"), ()):
+        with up(home, *words) as server, connect(server.url) as client:
+            told = client.get("/api/v1/events", {"kind": "ledger.durability_set"})["events"]
+            assert [event["data"]["durability"] for event in told] == ["power"]
+
+
 def test_events_stream_as_they_come_and_resume_where_the_last_one_was(server: Server) -> None:
     with connect(server.url) as client:
         first = client.post("/api/v1/gc", {})

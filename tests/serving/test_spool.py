@@ -1,9 +1,11 @@
 """The spool keeps what was appended, whatever happens to the process, in order, and within its bound."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -129,13 +131,108 @@ def test_a_half_record_that_cannot_be_cut_off_takes_nothing_with_it(tmp_path: Pa
     assert read_all(Spool(tmp_path)) == [b"before", b"after"]
 
 
+class Disk:
+    """Stands in for `os.fsync`: knows what of each file is on the disk itself, and may refuse."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sure: dict[Path, int] = {}
+        self.calls, self.full, self.gate = 0, False, threading.Event()
+        self.gate.set()
+        monkeypatch.setattr(os, "fsync", self.sync)
+
+    def sync(self, file: int) -> None:
+        path, size = Path(f"/proc/self/fd/{file}").resolve(), os.fstat(file).st_size
+        if path.suffix == ".log":
+            self.calls += 1
+            assert self.gate.wait(30)
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.sure[path] = size
+
+    def holds(self, path: Path) -> bytes:
+        return path.read_bytes()[: self.sure.get(path, 0)]
+
+
+def test_with_power_each_answered_record_is_on_the_disk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    spool = Spool(tmp_path, segment=100, power=True)
+    for number in range(30):
+        spool.append(f"record {number}".encode())
+        held = b"".join(disk.holds(path) for path in sorted(tmp_path.glob("*.log")))
+        assert held.endswith(f"record {number}".encode())
+        assert held.count(b"record") == number + 1
+    plain = Spool(tmp_path / "plain")
+    calls = disk.calls
+    plain.append(b"record")
+    assert disk.calls == calls, "without it nobody waits for the disk"
+
+
+def test_with_power_requests_that_come_together_wait_for_the_disk_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    spool = Spool(tmp_path, power=True)
+    disk.gate.clear()
+    threads = [threading.Thread(target=spool.append, args=(b"%d" % number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(read_all(spool)) < len(threads):
+        time.sleep(0.001)
+    disk.gate.set()
+    for thread in threads:
+        thread.join()
+    (path,) = tmp_path.glob("*.log")
+    assert disk.holds(path) == path.read_bytes()
+    assert disk.calls <= 2
+
+
+def test_with_power_what_the_disk_could_not_take_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    spool = Spool(tmp_path, power=True)
+    spool.append(b"first")
+    disk.full = True
+    with pytest.raises(LogFull):
+        spool.append(b"refused")
+    disk.full = False
+    spool.append(b"second")
+    assert len(list(tmp_path.glob("*.log"))) == 2, "a file whose write-back failed is not trusted again"
+    assert [record for record in read_all(spool) if record != b"refused"] == [b"first", b"second"]
+
+
+def test_with_power_a_lack_of_file_handles_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    spool = Spool(tmp_path, power=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", none_left)
+        with pytest.raises(LogFull):
+            spool.append(b"refused")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", none_left)
+        with pytest.raises(LogFull):
+            Spool(tmp_path / "new", power=True).append(b"refused")
+    spool.append(b"answered")
+    assert read_all(spool)[-1] == b"answered"
+
+
+def test_zeros_that_a_loss_of_power_left_are_no_records(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(b"whole")
+    spool.close()
+    (segment,) = tmp_path.iterdir()
+    with segment.open("ab") as file:
+        file.write(bytes(64))
+    assert read_all(Spool(tmp_path)) == [b"whole"]
+
+
 class SpoolModel(RuleBasedStateMachine):
     """Whatever the order of appending, shipping and reopening, each record is shipped exactly once and in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"spool-{os.getpid()}-{time.monotonic_ns()}"
-        self.spool = Spool(self.folder, segment=64)
+        self.spool = Spool(self.folder, segment=64, power=True)
         self.appended: list[bytes] = []
         self.shipped: list[bytes] = []
         self.offsets: dict[str, int] = {}

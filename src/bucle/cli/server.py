@@ -7,11 +7,16 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bucle.cli.errors import DidNotStart, DidNotStop, NoBrowser
 from bucle.cli.session import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from bucle.ledger import Durability
+    from bucle.server import Role
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
@@ -25,19 +30,33 @@ _STOP_SECONDS = 60.0
 @click.option(
     "--role", type=click.Choice(["all", "api"]), default="all", show_default=True, help="api only answers, and starts nothing."
 )
+@click.option(
+    "--durability",
+    type=click.Choice(["process", "power"]),
+    help="What an answered write survives: kill -9, or also a loss of power. The home keeps it.  [new home: process]",
+)
 @click.option("--detach", is_flag=True, help="Leave it in the background.")
 @pass_session
 def up(
-    session: Session, port: int, host: str, allow_host: tuple[str, ...], require_token: bool, role: str, detach: bool
+    session: Session,
+    port: int,
+    host: str,
+    allow_host: tuple[str, ...],
+    require_token: bool,
+    role: str,
+    durability: "Durability | None",
+    detach: bool,
 ) -> None:
     """Start the server of the home; `/health` answers when it is ready."""
     if detach:
         words = ["--port", str(port), "--host", host, "--role", role, *(f"--allow-host={name}" for name in allow_host)]
-        _detach(session, [*words, *(["--require-token"] if require_token else [])])
+        words += ["--require-token"] if require_token else []
+        _detach(session, [*words, *(["--durability", durability] if durability else [])])
         return
     from bucle.server import ServerOptions, serve
 
-    options = ServerOptions(session.home, host, port, "api" if role == "api" else "all", allow_host, require_token)
+    acts: Role = "api" if role == "api" else "all"
+    options = ServerOptions(session.home, host, port, acts, allow_host, require_token, durability)
 
     def ready(url: str) -> None:
         session.show({"url": url, "pid": os.getpid(), "home": session.home}, lambda: click.echo(f"bucle is up at {url}"))

@@ -7,7 +7,7 @@ from bucle.ledger.events import KINDS, ClockAdvanced, Event, StoredEvent, Ticked
 from bucle.ledger.home import Home, ServerAddress, find_server
 from bucle.ledger.ids import content_id, named_id, new_id
 from bucle.ledger.instants import format_instant, from_us, parse_duration, parse_instant, to_us
-from bucle.ledger.sqlite import Reader, Row
+from bucle.ledger.sqlite import Durability, Reader, Row
 from bucle.ledger.store import EventFilter, StoredRequest
 from bucle.ledger.subscriptions import Dispatcher, Subscription
 from bucle.ledger.transactions import Edge, Ledger, Transaction
@@ -20,6 +20,7 @@ __all__ = [
     "Context",
     "DiskFull",
     "Dispatcher",
+    "Durability",
     "Edge",
     "Event",
     "EventFilter",

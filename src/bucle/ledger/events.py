@@ -70,6 +70,14 @@ class Ticked(Event, kind="ledger.ticked", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class DurabilitySet(Event, kind="ledger.durability_set", version=1):
+    """The home was told what an acknowledged write has to survive: "process" (kill -9) or also a loss of "power"."""
+
+    durability: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFailed(Event, kind="ledger.delivery_failed", version=1):
     """A subscription could not handle an event after several attempts and went on without it."""
 

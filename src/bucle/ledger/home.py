@@ -33,11 +33,12 @@ class Home:
         self._lock: int | None = lock
 
     @classmethod
-    def open(cls, path: Path, *, replay_from: datetime | None = None, durability: Durability = "process") -> "Home":
+    def open(cls, path: Path, *, replay_from: datetime | None = None, durability: Durability | None = None) -> "Home":
         """Take the lock of the home at `path` (made if it is not there) and open its ledger.
 
-        `replay_from` gives a home that is made now a replay clock. Raises `ledger/home-busy`, `ledger/home-unfit`,
-        `ledger/home-newer`.
+        `replay_from` gives a home that is made now a replay clock. `durability` is kept by the home: "process" (a new home's)
+        survives kill -9, "power" also a loss of power; None is what the home was told before. Raises `ledger/home-busy`,
+        `ledger/home-unfit`, `ledger/home-newer`.
         """
         path = path.absolute()
         try:

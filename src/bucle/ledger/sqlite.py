@@ -58,9 +58,8 @@ class Writer(Reader):
 class Database:
     """The connections to one SQLite file."""
 
-    def __init__(self, path: Path, durability: Durability = "process") -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._synchronous = _SYNCHRONOUS[durability]
         self._writer = self._connect()
         try:
             self._writer.execute("PRAGMA journal_mode = WAL")
@@ -117,6 +116,11 @@ class Database:
         finally:
             self._give_back(connection)
 
+    def survive(self, durability: Durability) -> None:
+        """Set what commits from now on survive."""
+        with self._turn:
+            self._writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy of the whole database to `path`."""
         with closing(sqlite3.connect(path)) as target, self._turn:
@@ -158,7 +162,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
     def _take_turn(self) -> None:

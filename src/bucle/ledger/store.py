@@ -45,6 +45,8 @@ SELECT DISTINCT edge.source, edge.target, edge.role, edge.event FROM lineage_edg
 
 COUNT_LOOSE_CAUSES = "SELECT count(*) FROM event_cause WHERE cause NOT IN (SELECT seq FROM event)"
 COUNT_EVENTS = "SELECT kind, count(*) FROM event GROUP BY kind ORDER BY kind"
+SELECT_DURABILITY = "SELECT kind FROM durability WHERE id = 1"
+KEEP_DURABILITY = "INSERT INTO durability (id, kind) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind"
 NOTE_REQUEST = """
 INSERT INTO request (name, digest, at_us, events) VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET events = request.events || excluded.events

@@ -16,7 +16,7 @@ from bucle.ledger import store
 from bucle.ledger.clock import Clock, load_clock, make_clock
 from bucle.ledger.context import RequestKey, current_context, uniting
 from bucle.ledger.errors import UnknownId
-from bucle.ledger.events import Event, StoredEvent
+from bucle.ledger.events import DurabilitySet, Event, StoredEvent
 from bucle.ledger.ids import new_id
 from bucle.ledger.instants import to_us
 from bucle.ledger.migrations import migrate
@@ -93,13 +93,14 @@ class Transaction:
 class Ledger:
     """The single source of truth of a home. Open it through `Home.open`, which takes the home's lock."""
 
-    def __init__(self, path: Path, *, durability: Durability = "process", replay_from: datetime | None = None) -> None:
-        self._database = Database(path, durability)
+    def __init__(self, path: Path, *, durability: Durability | None = None, replay_from: datetime | None = None) -> None:
+        self._database = Database(path)
         self._committed = threading.Condition()
         self._listeners: tuple[Callable[[], None], ...] = ()
         try:
             migrate(self._database, path)
             self.clock = self._load_or_make_clock(replay_from)
+            self.durability = self._settled(durability)
         except BaseException:
             self._database.close()
             raise
@@ -260,6 +261,19 @@ class Ledger:
             self._committed.notify_all()
         for listener in self._listeners:
             listener()
+
+    def _settled(self, wanted: Durability | None) -> Durability:
+        """Hold to what the home was told, or to what it is told now; that is kept, with its event."""
+        with self._database.read() as reader:
+            row = reader.row(store.SELECT_DURABILITY)
+        before: Durability = row["kind"] if row else "process"
+        settled = wanted or before
+        self._database.survive(settled)
+        if settled != before:
+            with self.write() as transaction:
+                transaction.execute(store.KEEP_DURABILITY, (settled,))
+                transaction.emit(DurabilitySet(settled, before), "durability")
+        return settled
 
     def _load_or_make_clock(self, replay_from: datetime | None) -> Clock:
         with self._database.write() as writer:

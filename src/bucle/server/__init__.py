@@ -8,7 +8,7 @@ from bucle.server.routing import PUBLIC, Body, Call, Route, RouteTable, Stream
 if TYPE_CHECKING:
     from bucle.server.app import faces, open_house, route_table
     from bucle.server.asgi import Application
-    from bucle.server.process import ServerOptions, serve
+    from bucle.server.process import Role, ServerOptions, serve
     from bucle.server.security import guard_for
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "House",
+    "Role",
     "Route",
     "RouteTable",
     "ServerOptions",
@@ -32,6 +33,7 @@ __all__ = [
 
 _LAZY = {
     "Application": "asgi",
+    "Role": "process",
     "ServerOptions": "process",
     "faces": "app",
     "guard_for": "security",

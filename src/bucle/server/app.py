@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import bucle.server as server_package
-from bucle.ledger import Home
+from bucle.ledger import Durability, Home
 from bucle.server.feed import EventFeed
 from bucle.server.house import House, Mode
 from bucle.server.routing import RouteTable
@@ -37,9 +37,11 @@ _FLOORS = (
 )
 
 
-def open_house(path: Path, mode: Mode, *, acts: bool = True, replay_from: datetime | None = None) -> House:
+def open_house(
+    path: Path, mode: Mode, *, acts: bool = True, replay_from: datetime | None = None, durability: Durability | None = None
+) -> House:
     """Take the home's lock and compose the house. Raises `ledger/home-busy` and what `Home.open` raises."""
-    home = Home.open(path, replay_from=replay_from)
+    home = Home.open(path, replay_from=replay_from, durability=durability)
     try:
         house = House(home, mode, acts=acts)
         house.add(RequestStatistics())

@@ -17,6 +17,7 @@ from typing import Literal
 import uvicorn
 
 from bucle.identity import has_tokens
+from bucle.ledger import Durability
 from bucle.server.app import open_house, route_table
 from bucle.server.asgi import Application
 from bucle.server.errors import BadAddress, PortInUse, Unprotected
@@ -29,7 +30,7 @@ Role = Literal["all", "api"]
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a server is started; port 0 takes any free one."""
+    """How a server is started; port 0 takes any free one, and `durability` None is what the home was told before."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -37,6 +38,7 @@ class ServerOptions:
     role: Role = "all"
     allowed_hosts: tuple[str, ...] = ()
     require_token: bool = False
+    durability: Durability | None = None
 
 
 def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -45,7 +47,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
     Raises `server/port-in-use`, `server/bad-address`, `server/unprotected`, `ledger/home-busy` and what `Home.open` raises.
     """
     with listen(options.host, options.port) as listener:
-        house = open_house(options.home, "server", acts=options.role == "all")
+        house = open_house(options.home, "server", acts=options.role == "all", durability=options.durability)
         handler = _log_to(house.home.folder("logs") / "bucle.log")
         try:
             guard = guard_for(options.host, options.allowed_hosts, options.require_token)

@@ -18,7 +18,7 @@ from bucle.artifacts import ArtifactStore
 from bucle.client import Client
 from bucle.data import ingest_all, take_snapshot
 from bucle.features import TrainingFrame, build_frame, materialize
-from bucle.ledger import Home, Scope, acting, within
+from bucle.ledger import Durability, Home, Scope, acting, within
 from bucle.project import load_definitions, load_project_file, working_tree
 from bucle.registry import VersionDraft, evaluate_model, keep_evaluation, package_model, register_version, version_of_id
 from bucle.runtimes import RunnerPool, load_code
@@ -188,8 +188,17 @@ def idle(template: Template, tmp_path: Path) -> Iterator[Served]:
     yield from _serve(template, tmp_path, deployed=False)
 
 
-def _serve(template: Template, folder: Path, *, deployed: bool = True) -> Iterator[Served]:
+@pytest.fixture
+def powered(template: Template, tmp_path: Path) -> Iterator[Served]:
+    """A home of the test's own that was told once to survive a loss of power."""
+    yield from _serve(template, tmp_path, durability="power")
+
+
+def _serve(
+    template: Template, folder: Path, *, deployed: bool = True, durability: Durability | None = None
+) -> Iterator[Served]:
     shutil.copytree(template.folder, folder / "served")
+    Home.open(folder / "served" / "home", durability=durability).close()
     house = open_house(folder / "served" / "home", "call")
     client = _client(house)
     made = Served(folder / "served" / "air", house, client, template.versions)

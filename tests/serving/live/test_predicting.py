@@ -1,5 +1,7 @@
 """A deployed model answers through the native route: with features of the moment, logged, or with a coded refusal."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,3 +193,21 @@ def test_a_request_that_comes_again_with_its_key_is_answered_from_the_log_and_lo
     assert other["request"] != first["request"]
     logged = served.client.get(served.client.path("services", "delay", "predictions"), {"limit": 1000})
     assert [each["key"] for each in logged].count("again0") == 2
+
+
+def test_an_answer_waits_for_the_disk_where_the_home_is_to_survive_a_loss_of_power(powered, make_row, monkeypatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").resolve().suffix)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    powered.predict(make_row(1))
+    assert ".log" in synced
+
+
+def test_an_answer_does_not_wait_for_the_disk_otherwise(fresh, make_row, monkeypatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda file: pytest.fail("an fsync costs milliseconds"))
+    fresh.predict(make_row(1))

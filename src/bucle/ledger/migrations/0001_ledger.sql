@@ -52,6 +52,11 @@ CREATE TABLE clock (
   now_us BIGINT NOT NULL
 );
 
+CREATE TABLE durability (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL
+);
+
 CREATE TABLE request (
   name TEXT PRIMARY KEY,
   digest TEXT NOT NULL,

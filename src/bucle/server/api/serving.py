@@ -38,7 +38,8 @@ _SERVICE = "/api/v1/projects/{project}/services/{service}"
 def compose(house: House) -> None:
     """Put the services in: children are started on first use, the prediction log is shipped in the background."""
     folder = house.home.folder("spool") / "predictions"
-    services = Services(house.ledger, folder, runner_starter(house.home, house.artifacts.root))
+    power = house.ledger.durability == "power"
+    services = Services(house.ledger, folder, runner_starter(house.home, house.artifacts.root), power=power)
     house.add(services)
     house.subscribe(Subscription("serving-settle", ("serving.deployed", "serving.withdrawn"), lambda event: services.settle()))
     house.add(Batches(house.home, house.artifacts, house.runners, services))
