@@ -8,6 +8,7 @@ import pytest
 
 from bucle.errors import RemoteError
 from bucle.ledger import Scope
+from bucle.messages import Phrase
 from bucle.monitoring import BadMonitor, Monitor
 from bucle.monitoring.alerts import Finding, fire
 from bucle.project import working_tree
@@ -70,7 +71,9 @@ def test_a_service_that_was_never_deployed_is_not_watched(served) -> None:
 
 def test_alerts_are_acknowledged_and_resolved_through_their_routes(served) -> None:
     with served.house.ledger.write() as tx:
-        alert = fire(tx, DEV, "delay", "dep_1", "delay", Finding("drift", "wind_speed", "It blows.", {}))
+        alert = fire(
+            tx, DEV, "delay", "dep_1", "delay", Finding("drift", "wind_speed", Phrase("alert.nonfinite", {"count": 1}), {})
+        )
     assert alert is not None
     shown = served.client.post(served.client.path("alerts", alert.id, "acknowledge"), {"note": "on it"})
     assert (shown["state"], shown["note"]) == ("acknowledged", "on it")
