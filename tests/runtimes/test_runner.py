@@ -134,6 +134,19 @@ def test_a_child_that_dies_is_said_to_have_died(runner: Runner, how: str, reason
         runner.call("runner_entries:echo", Text(), Text)
 
 
+def test_a_child_that_dies_is_noticed_though_its_fork_holds_the_line_open(runner: Runner) -> None:
+    forks: list[int] = []
+
+    def answer(question: bytes) -> bytes:
+        forks.append(int(question))
+        return b""
+
+    with pytest.raises(RunnerDied, match="by SIGKILL"):
+        runner.call("runner_entries:die_leaving_a_fork", Text(), Text, answer=answer)
+    assert alive(forks[0]), "it was not the end of the fork that was noticed"
+    os.kill(forks[0], signal.SIGKILL)
+
+
 def test_a_timeout_ends_the_child_and_what_it_started(runner: Runner) -> None:
     grandchildren: list[int] = []
 

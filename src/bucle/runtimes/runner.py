@@ -62,7 +62,7 @@ class Runner:
                 ours.close()
                 reason = error.strerror or str(error)
                 raise RunnerNotStarted(python=runtime.python, reason=reason) from error
-        runner = cls(process, Channel(ours), log)
+        runner = cls(process, Channel(ours, lambda: process.poll() is None), log)
         setup = Setup(str(root), str(artifacts), os.getpid(), limits or Limits(), preload)
         with contextlib.suppress(OSError):  # if it is dead already the first call says so
             runner._channel.send(Kind.SETUP, msgspec.json.encode(setup))

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -19,6 +20,8 @@ from bucle.messages import Phrase
 LARGEST_BODY = 1 << 30
 _HEAD = struct.Struct("!IB")
 _AT_ONCE = 1 << 16
+_LOOK_SECONDS = 1.0
+_LOOK = struct.pack("@ll", 1, 0)
 
 
 class Kind(IntEnum):
@@ -103,12 +106,17 @@ class ProtocolBroken(Exception):
 
 
 class Channel:
-    """One end of the socket pair."""
+    """One end of the socket pair. Whoever waits on it looks every second whether the other side is `alive`.
 
-    def __init__(self, connection: socket.socket) -> None:
+    The end of a process does not always close its end of the line: what it forked may hold a copy.
+    """
+
+    def __init__(self, connection: socket.socket, alive: Callable[[], bool] = lambda: True) -> None:
         self._connection = connection
+        self._alive = alive
         self._unread = bytearray()
         connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK)  # the kernel's, so that no read costs a poll
         self._patient = True
 
     def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
@@ -134,14 +142,28 @@ class Channel:
     def _take(self, size: int, deadline: float | None) -> bytes | None:
         """Return the next `size` bytes, None at the end. A small frame comes with its head in one read."""
         while len(self._unread) < size:
-            self._patience(deadline)
-            received = self._connection.recv(max(_AT_ONCE, size - len(self._unread)))
+            received = self._receive(max(_AT_ONCE, size - len(self._unread)), deadline)
             if not received:
                 return None
             self._unread += received
         taken = bytes(self._unread[:size])
         del self._unread[:size]
         return taken
+
+    def _receive(self, most: int, deadline: float | None) -> bytes:
+        """Return what has come; nothing says that no more will come."""
+        alive = True
+        while True:
+            following = time.monotonic() + _LOOK_SECONDS
+            self._patience(None if deadline is None else min(deadline, following))
+            try:
+                return self._connection.recv(most, 0 if alive else socket.MSG_DONTWAIT)
+            except (BlockingIOError, TimeoutError):
+                if not alive:
+                    return b""
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError from None
+                alive = self._alive()  # if not, what it said with its last breath is read yet
 
     def _patience(self, deadline: float | None) -> None:
         if deadline is None and self._patient:
