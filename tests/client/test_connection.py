@@ -11,6 +11,8 @@ from tests.live import up
 
 import bucle
 from bucle.client import Client, ConnectionLost, NeedsServer, NoProject
+from bucle.client.errors import NoAnswer
+from bucle.client.transports import HTTPTransport
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import EventFilter, Home, Subscription, find_server
 
@@ -157,6 +159,14 @@ def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tex
     with pytest.raises(BucleError) as refused:
         bucle.connect("http://127.0.0.1:1")
     assert refused.value.code == "client/bad-patience" and refused.value.where == "BUCLE_PATIENCE"
+
+
+def test_a_server_that_never_answers_is_given_up_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # connections are made, nobody takes them
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(NoAnswer, match=r"has not answered for 0\.2 s") as silent:
+            HTTPTransport(url, patience=0.0, timeout=0.2).send("GET", "/api/v1/clock", {}, None)
+    assert silent.value.code == "client/no-answer"
 
 
 def test_a_server_that_dies_in_the_middle_is_told_apart_from_one_that_never_was() -> None:

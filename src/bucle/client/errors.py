@@ -17,6 +17,13 @@ class ConnectionLost(BucleError, code="client/connection-lost", status=503):
     next = "Start the server again with `bucle up`; `bucle events` shows what took effect."
 
 
+class NoAnswer(BucleError, code="client/no-answer", status=504):
+    """The server took a request and has not answered it for very long."""
+
+    message = "The server at {url} has not answered for {seconds:g} s."
+    next = "It may still be at it: `bucle events` shows what took effect, `bucle logs` what it does."
+
+
 class NotBucle(BucleError, code="client/not-bucle", status=502):
     """Something else than bucle answers at the address."""
 

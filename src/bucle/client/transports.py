@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from bucle.client.errors import BadURL, ConnectionLost, NeedsServer, Unreachable
+from bucle.client.errors import BadURL, ConnectionLost, NeedsServer, NoAnswer, Unreachable
 
 if TYPE_CHECKING:
     from bucle.server import House
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PAUSE = 0.2
 _IN_PROGRESS = b'"server/request-in-progress"'
 _LOST = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)
+_CONNECT_SECONDS = 10.0
+_LONGEST_SILENCE = 60.0
+"""Of an event stream: the server says every 15 s that it is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class HTTPTransport:
         self._lock = threading.Lock()
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Path | None) -> Answer:
-        """Send a request. Raises `client/unreachable`, `client/connection-lost`."""
+        """Send a request. Raises `client/unreachable`, `client/connection-lost`, `client/no-answer`."""
         with self._lock:
             kept = self._connection is not None
             try:
@@ -105,7 +108,7 @@ class HTTPTransport:
 
     def stream(self, target: str, headers: Mapping[str, str]) -> Iterator[bytes]:
         """Return the lines as they come, over a connection of their own. Raises as `send`."""
-        connection = self._connect(None)
+        connection = self._connect(_LONGEST_SILENCE)
         try:
             connection.request("GET", target, headers=dict(headers))
             response = connection.getresponse()
@@ -115,7 +118,7 @@ class HTTPTransport:
                 raise_for(Answer(response.status, _lower(response.getheaders()), response.read()), self.url)
             while line := response.readline():
                 yield line.rstrip(b"\r\n")
-        except _LOST:
+        except (*_LOST, TimeoutError):
             raise ConnectionLost(url=self.url) from None
         finally:
             connection.close()
@@ -128,18 +131,22 @@ class HTTPTransport:
     def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Path | None) -> Answer:
         connection = self._connection or self._connect(self._timeout)
         self._connection = connection
-        if isinstance(body, Path):
-            with body.open("rb") as file:
-                sized = {**headers, "Content-Length": str(body.stat().st_size)}
-                connection.request(method, target, file, sized)
-        else:
-            connection.request(method, target, body, dict(headers))
-        response = connection.getresponse()
-        return Answer(response.status, _lower(response.getheaders()), response.read())
+        try:
+            if isinstance(body, Path):
+                with body.open("rb") as file:
+                    sized = {**headers, "Content-Length": str(body.stat().st_size)}
+                    connection.request(method, target, file, sized)
+            else:
+                connection.request(method, target, body, dict(headers))
+            response = connection.getresponse()
+            return Answer(response.status, _lower(response.getheaders()), response.read())
+        except TimeoutError:
+            self._drop()
+            raise NoAnswer(url=self.url, seconds=self._timeout) from None
 
-    def _connect(self, timeout: float | None) -> http.client.HTTPConnection:
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=10.0)
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=_CONNECT_SECONDS)
         try:
             connection.connect()
             connection.sock.settimeout(timeout)
