@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bucle.project import Checkout, DescribeRequest, ProjectDescription
-from bucle.runtimes import Runner, RunnerPool, current_runtime
+from bucle.runtimes import Runner, RunnerDied, RunnerPool, current_runtime
 
 DESCRIBE = "bucle.project:describe_in_child"
 
@@ -100,3 +100,11 @@ def test_closing_the_pool_ends_everything(tmp_path: Path, write: Callable[[str],
         assert not lent.usable
         assert not other.usable
     assert pool.idle == 0
+
+
+def test_a_runner_that_is_lent_after_the_end_is_of_no_use(tmp_path: Path, write: Callable[[str], Checkout]) -> None:
+    pool = RunnerPool(2, artifacts=tmp_path)
+    pool.close()
+    with pool.lend(current_runtime(), write('"""A project."""\n')) as late, pytest.raises(RunnerDied):
+        describe(late)
+    assert not late.usable

@@ -302,6 +302,8 @@ class Runs:
         with self.runners.lend(code.runtime, code.checkout) as runner:
             active.runner = runner
             try:
+                if active.coordinator.cancelled or self._closing.is_set():  # whoever ended it did not see the runner yet
+                    runner.kill()
                 log = self.log_folder(run.id) / "driver.log"
                 driven = runner.call(DRIVER, order, Driven, answer=active.coordinator.answer, log=log)
             finally:

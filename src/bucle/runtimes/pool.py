@@ -55,6 +55,9 @@ class RunnerPool:
         runner = (None if fresh else self._take(key)) or self._start(runtime, checkout)
         with self._turn:
             self._lent.add(runner)
+            closed = self._closed
+        if closed:  # it was started while `close` ended the others
+            runner.kill()
         try:
             yield runner
         finally:
