@@ -119,7 +119,7 @@ def main() -> None:
     print(f"{spine_rows:,} rows x 2 views x {view_rows:,} rows of {entities:,} entities, 10 features, ttl 30 days", flush=True)
     for order in ("sorted", "shuffled"):
         for name in CONTENDERS:
-            subprocess.run([sys.executable, __file__, "--one", name, size, order], check=True)
+            subprocess.run([sys.executable, __file__, "--one", name, size, order], check=True, timeout=600)
 
 
 if __name__ == "__main__":

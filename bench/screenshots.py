@@ -13,7 +13,7 @@ VIEWS = ((WIDTH, False, ""), (WIDTH, True, "-dark"), (400, False, "-narrow"), (4
 
 
 def document(url: str) -> Any:
-    with urllib.request.urlopen(url) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 

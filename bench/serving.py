@@ -134,7 +134,7 @@ class Client:
 
     def __init__(self, url: str, path: str) -> None:
         host, port = url.removeprefix("http://").split(":")
-        self.connection = http.client.HTTPConnection(host, int(port))
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=60)
         self.path = path
         self.latencies: list[float] = []
 
@@ -209,7 +209,7 @@ def main() -> None:
             url, path = address.url, "/api/v1/projects/air/services/delay/predict"
             Client(url, path).ask(native(0, 1))
             host, port = url.removeprefix("http://").split(":")
-            connection = http.client.HTTPConnection(host, int(port))
+            connection = http.client.HTTPConnection(host, int(port), timeout=60)
             connection.request("GET", "/api/v1/projects/air/services/delay")
             pids = [server.pid, json.load(connection.getresponse())["pid"]]
             measure("one row, 1 client", url, path, pids, native, 1, seconds)
@@ -218,7 +218,7 @@ def main() -> None:
             measure("1,000 rows, 1 client", url, path, pids, native, 1, seconds, rows=1000)
         finally:
             server.terminate()
-            server.wait()
+            server.wait(timeout=60)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,6 @@ def browser() -> Iterator[Browser]:
             yield Browser(process, hers[1], ours[0])
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.wait(timeout=60)
             os.close(hers[1])
             os.close(ours[0])

@@ -37,7 +37,7 @@ class Server:
     def kill(self) -> None:
         """As kill -9."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(timeout=60)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_shop(place / "shop")
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "A shop"]):
         who = ["-c", "user.name=ana", "-c", "user.email=ana@example.org"]
-        subprocess.run(["git", *who, *words], cwd=place / "shop", check=True)
+        subprocess.run(["git", *who, *words], cwd=place / "shop", check=True, timeout=120)
     Home.open(place / "home", replay_from=BEGIN).close()
     with up(place / "home") as server:
         with connect(server.url, project="shop") as client:
@@ -56,7 +56,7 @@ def dying(home: Path, kind: str, moment: str) -> Iterator["subprocess.Popen[str]
             yield process
         finally:
             process.kill()
-            process.wait()
+            process.wait(timeout=60)
             process.stdout.close()
 
 
@@ -69,7 +69,7 @@ def survive(place: Path, kind: str, moment: str, *words: str) -> Any:
             command, cwd=place / "shop", stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=given, text=True
         )
         until(lambda: server.poll() is not None or asked.poll() is not None)
-        assert (server.poll(), asked.poll()) == (-9, None), asked.communicate()
+        assert (server.poll(), asked.poll()) == (-9, None), asked.communicate(timeout=60)
     with up(place / "home"):
         out, err = asked.communicate(timeout=120)
     assert asked.returncode == 0, err

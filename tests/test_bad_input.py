@@ -212,7 +212,9 @@ def test_a_malformed_parquet_file(shop: Shop) -> None:
 def test_a_push_without_bucle_toml(shop: Shop, tmp_path: Path) -> None:
     def git(*words: str) -> "subprocess.CompletedProcess[str]":
         options = ["-c", "user.name=ana", "-c", "user.email=ana@example.org", "-c", "init.defaultBranch=main"]
-        return subprocess.run(["git", *options, *words], cwd=tmp_path, capture_output=True, text=True, env=environment())
+        return subprocess.run(
+            ["git", *options, *words], cwd=tmp_path, capture_output=True, text=True, env=environment(), timeout=120
+        )
 
     (tmp_path / "notes.txt").write_text("no project\n")
     for words in (("init", "--quiet"), ("add", "-A"), ("commit", "--quiet", "-m", "Begin")):

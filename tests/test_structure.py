@@ -38,6 +38,43 @@ def test_a_room_uses_only_the_faces_of_other_rooms(module: Path) -> None:
     assert not [f"line {line}: {name}" for line, name in _imports(module) if _reaches_inside(room, name)]
 
 
+def test_nothing_waits_for_a_program_or_a_network_for_ever() -> None:
+    calls = [(where, node) for where, node in _everywhere("src", "tests", "bench") if isinstance(node, ast.Call)]
+    waiting = [(where, call) for where, call in calls if _waits(call.func)]
+    assert len(waiting) > 50
+    assert not [where for where, call in waiting if not any(each.arg in ("timeout", None) for each in call.keywords)]
+
+
+def _waits(function: ast.expr) -> bool:
+    """Whether it starts a program and waits for it, or opens a connection."""
+    match function:
+        case ast.Attribute(value=ast.Name(id="subprocess"), attr=name):
+            return name in ("run", "call", "check_call", "check_output")
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name in ("urlopen", "create_connection", "HTTPConnection", "HTTPSConnection")
+    return False
+
+
+def test_no_test_is_skipped_but_by_the_system_that_it_is_about() -> None:
+    for where, node in _everywhere("tests"):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="skipif"), args=[condition, *_]):
+                assert ast.unparse(condition) == "sys.platform != 'linux'", where
+            case ast.Attribute(value=ast.Name(id="pytest"), attr="skip" | "xfail" | "importorskip"):
+                pytest.fail(f"{where}: do it in another real way, or fail saying what is needed")
+            case ast.Attribute(value=ast.Attribute(attr="mark"), attr="skip" | "xfail"):
+                pytest.fail(f"{where}: a test that does not run tells nothing")
+
+
+def _everywhere(*folders: str) -> Iterator[tuple[str, ast.AST]]:
+    root = SOURCE.parent.parent
+    for folder in folders:
+        for module in sorted((root / folder).rglob("*.py")):
+            if "templates" not in module.relative_to(root).parts:
+                for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+                    yield f"{module.relative_to(root)}:{getattr(node, 'lineno', 1)}", node
+
+
 def _imports(module: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:

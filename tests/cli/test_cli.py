@@ -67,7 +67,7 @@ def test_help_lists_the_commands_and_imports_none_of_them() -> None:
     script += (
         "print(sorted(name for name in sys.modules if name.startswith('bucle.') or name in ('rich', 'asyncio', 'msgspec')))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment(), timeout=120)
     for name in root.list_commands(click.Context(root)):
         assert f"  {name} " in done.stdout
     loaded = done.stdout.splitlines()[-1]
@@ -79,7 +79,7 @@ def test_importing_bucle_loads_no_room() -> None:
     script = (
         "import sys, bucle; print([n for n in sys.modules if n.startswith('bucle.') or n in ('msgspec', 'polars', 'numpy')])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment(), timeout=120)
     assert done.stdout.strip() == "['bucle.version']"
 
 
@@ -122,7 +122,9 @@ def test_what_goes_wrong_inside_leaves_its_traceback_in_the_home_and_not_on_the_
     script = "import bucle.client.connection as c, sys; from bucle.cli import main\n"
     script += "def boom(*a, **k): raise LookupError('insides')\n"
     script += "c.Client.why = boom\nmain(['why', 'x', '--home', sys.argv[1]])"
-    done = subprocess.run([sys.executable, "-c", script, str(home)], capture_output=True, text=True, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home)], capture_output=True, text=True, env=environment(), timeout=120
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("cli/unexpected: ") and "Traceback" not in done.stderr and "insides" not in done.stderr
     assert str(home / "logs" / "cli.log") in done.stderr
@@ -151,7 +153,7 @@ def test_the_home_is_found_beside_the_project_s_file_upward(tmp_path: Path) -> N
 def test_calls_at_the_same_time_wait_for_each_other(home: Path) -> None:
     words = [sys.executable, "-m", "bucle", "token", "create", "ana", "--role", "viewer", "--home", str(home)]
     calls = [subprocess.Popen(words, stdout=subprocess.PIPE, env=environment()) for _ in range(4)]
-    secrets = {call.communicate()[0] for call in calls}
+    secrets = {call.communicate(timeout=60)[0] for call in calls}
     assert len(secrets) == 4 and [call.returncode for call in calls] == [0] * 4
 
 

@@ -106,9 +106,9 @@ def test_rules_by_a_commit_name_the_run_that_asked_for_them(shop: Shop) -> None:
     shop.put(orders_table())
     shop.write(".gitignore", "data/\n")
     git = ["git", "-C", str(shop.root), "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "."], check=True)
-    subprocess.run([*git, "commit", "-qm", "Clean\n\nBucle-Run: run_01ABC"], check=True)
+    subprocess.run([*git, "init", "-q"], check=True, timeout=120)
+    subprocess.run([*git, "add", "."], check=True, timeout=120)
+    subprocess.run([*git, "commit", "-qm", "Clean\n\nBucle-Run: run_01ABC"], check=True, timeout=120)
     shop.ingest()
     assert shop.events("data.rules_recorded")[0].data["because_run"] == "run_01ABC"
     assert shop.events("data.rules_recorded")[0].data["commit"]
@@ -139,7 +139,7 @@ def test_a_pushed_commit_finds_the_files_of_the_working_tree(shop: Shop) -> None
     shop.write(".gitignore", "data/\n")
     git = ["git", "-C", str(shop.root), "-c", "user.name=a", "-c", "user.email=a@b"]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "One"]):
-        subprocess.run([*git, *arguments], check=True)
+        subprocess.run([*git, *arguments], check=True, timeout=120)
     shop.ingest()
     checkout = export_commit(shop.home, shop.root, "shop", "HEAD")
     code = load_code(shop.home, shop.runners, checkout)

@@ -130,4 +130,4 @@ def test_the_server_profiles_without_polars_or_numpy() -> None:
         "p = profile_rows([{'x': 0.5}, {'x': True}, {}], like); assert p.columns['x'].counts == (1, 1), p;"
         "assert not {'polars', 'numpy', 'pyarrow', 'duckdb', 'pandas'} & set(sys.modules), sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "src"})
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "src"}, timeout=120)

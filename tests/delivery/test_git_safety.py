@@ -117,11 +117,16 @@ def plumb(folder: Path, *entries: tuple[str, str, str]) -> str:
     for mode, name, content in entries:
         environment = {**os.environ, "GIT_DIR": str(folder / ".git")}
         run = subprocess.run(
-            ["git", "hash-object", "-w", "--stdin"], input=content.encode(), capture_output=True, env=environment, check=True
+            ["git", "hash-object", "-w", "--stdin"],
+            input=content.encode(),
+            capture_output=True,
+            env=environment,
+            check=True,
+            timeout=120,
         )
         lines.append(f"{mode} blob {run.stdout.decode().strip()}\t{name}")
     tree = subprocess.run(
-        ["git", "mktree"], input="\n".join(lines).encode(), capture_output=True, cwd=folder, check=True
+        ["git", "mktree"], input="\n".join(lines).encode(), capture_output=True, cwd=folder, check=True, timeout=120
     ).stdout.decode()
     return git("commit-tree", tree.strip(), "-m", "evil", at=folder).stdout.strip()
 

@@ -93,7 +93,7 @@ def test_checks_go_on_when_the_one_who_pushed_goes_away(own: Server, tmp_path: P
     pushing = begin_push(own, tmp_path / "work", "gone")
     wait_for(own, "delivery.check_finished")
     pushing.kill()
-    pushing.wait()
+    pushing.wait(timeout=60)
     flag.unlink()
     (run,) = own.until(f"/api/v1/projects/gone/checks?commit={sha}", lambda runs: runs and runs[0]["state"] == "passed")
     assert run["attempt"] == 1 and run["release"]
@@ -106,7 +106,7 @@ def test_a_server_killed_during_checks_does_them_again_and_releases_once(own: Se
     pushing = begin_push(own, tmp_path / "work", "killed")
     wait_for(own, "delivery.check_finished")
     own.kill()
-    pushing.wait()
+    pushing.wait(timeout=60)
     flag.unlink()
     own.start()
     (run,) = own.until(f"/api/v1/projects/killed/checks?commit={sha}", lambda runs: runs and runs[0]["state"] == "passed")

@@ -199,7 +199,7 @@ from bucle.features import RowEncoder, ViewSpec, materialize, read_online, read_
 assert not {"polars", "numpy", "pyarrow", "duckdb"} & set(sys.modules), sys.modules.keys()
 """
     source = str(Path(__file__).parent.parent.parent / "src")
-    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": source})
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": source}, timeout=120)
 
 
 def test_every_view_of_the_project_is_described_for_serving(air: Air) -> None:

@@ -95,7 +95,7 @@ def test_kill_9_among_a_thousand_writes_loses_nothing_and_shows_nothing_half_don
     assert victim.stdout is not None
     lines = [victim.stdout.readline() for _ in range(random.Random(round).randrange(50, 500))]
     victim.send_signal(signal.SIGKILL)
-    lines += victim.communicate()[0].splitlines(keepends=True)
+    lines += victim.communicate(timeout=60)[0].splitlines(keepends=True)
     acknowledged = {line.strip() for line in lines if line.endswith("\n")}
     home = Home.open(tmp_path)
     with home.ledger.read() as reader:

@@ -61,7 +61,7 @@ def test_a_run_survives_the_death_of_the_process_that_holds_the_home(make_place,
     assert holder.stdout is not None
     run_id = holder.stdout.readline().strip()
     os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
+    holder.wait(timeout=60)
     holder.stdout.close()
     gate.touch()
     place: Place = make_place()

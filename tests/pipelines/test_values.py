@@ -200,6 +200,7 @@ def test_equal_values_have_equal_bytes_whatever_the_hash_seed() -> None:
             capture_output=True,
             text=True,
             check=True,
+            timeout=120,
         )
         outputs.append(ran.stdout.rsplit(" ", 1))
     assert outputs[0][0] != outputs[1][0]

@@ -19,7 +19,9 @@ IDENTITY = {f"GIT_{role}_{part}": "t@example.org" for role in ("AUTHOR", "COMMIT
 
 def git(root: Path, *arguments: str) -> str:
     environment = {**os.environ, **IDENTITY}
-    done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        ["git", "-C", root, *arguments], capture_output=True, text=True, check=True, env=environment, timeout=120
+    )
     return done.stdout.strip()
 
 

@@ -176,6 +176,7 @@ def test_the_digest_does_not_depend_on_the_seed_of_hashing(tmp_path: Path) -> No
             capture_output=True,
             text=True,
             check=True,
+            timeout=120,
         ).stdout
         for seed in ("1", "2", "3")
     }

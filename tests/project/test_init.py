@@ -21,7 +21,7 @@ def cli(*arguments: object, cwd: Path, status: int = 0) -> Any:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("BUCLE_")}
     command = [sys.executable, "-c", "from bucle.cli import main; main()", *map(str, arguments), "--json"]
     environment = {**kept, "PYTHONPATH": SOURCE}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=120)
     assert done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stderr if status else done.stdout)
 

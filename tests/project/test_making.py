@@ -29,7 +29,7 @@ def lock(root: Path) -> None:
 
 def committed(root: Path) -> set[str]:
     listed = subprocess.run(
-        ["git", "-C", root, "ls-tree", "-r", "--name-only", "HEAD"], capture_output=True, text=True, check=True
+        ["git", "-C", root, "ls-tree", "-r", "--name-only", "HEAD"], capture_output=True, text=True, check=True, timeout=120
     )
     return set(listed.stdout.split())
 
@@ -46,7 +46,9 @@ def test_a_blank_project_is_whole_and_committed(tmp_path: Path) -> None:
         ".gitignore", "bucle.toml", "requirements.in", "requirements.lock", "my_project/__init__.py",
         "tests/test_definitions.py", "docs/decisions/0001-architecture.md", "schemas/README.md",
     }  # fmt: skip
-    status = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    status = subprocess.run(
+        ["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=120
+    )
     assert status.stdout == ""
     assert not [path for path in root.rglob("*") if path.is_file() and "{{" in path.read_text("utf-8", "ignore")]
     assert [path.name for path in tmp_path.iterdir()] == ["My Project"]

@@ -99,6 +99,7 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             check=True,
             capture_output=True,
+            timeout=120,
         ).stdout
         for seed in ("1", "2")
     }

@@ -267,7 +267,9 @@ def test_the_registry_of_a_server_needs_no_numbers() -> None:
     heavy = "numpy", "sklearn", "polars", "skops"
     program = f"import sys, bucle.registry, bucle.tracking; print([each for each in {heavy} if each in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment, timeout=120
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -95,7 +95,7 @@ def leave(payload: Text, child: Any) -> Text:
 def shout(payload: Text, child: Any) -> Text:
     print(f"out {payload.text}")
     print(f"err {payload.text}", file=sys.stderr)
-    subprocess.run(["echo", f"grandchild {payload.text}"], check=True)
+    subprocess.run(["echo", f"grandchild {payload.text}"], check=True, timeout=120)
     return payload
 
 

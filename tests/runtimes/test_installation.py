@@ -72,7 +72,9 @@ def test_the_runtime_holds_bucle_itself_with_its_bytecode(installed: Installed) 
     assert installed.runtime.packages.keys() >= {"bucle", "pytest", "scikit-learn", "skops"}
     assert list(site_packages.glob("bucle/__pycache__/errors.*.pyc"))
     assert list(site_packages.glob("sklearn/__pycache__/base.*.pyc"))
-    shown = subprocess.run([installed.runtime.path / "bin" / "bucle", "--version"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [installed.runtime.path / "bin" / "bucle", "--version"], capture_output=True, text=True, check=True, timeout=120
+    )
     assert "bucle" in shown.stdout
 
 
@@ -109,7 +111,7 @@ def test_a_kill_after_the_installation_does_not_leave_it_unrecorded(installed: I
 def test_a_new_projects_tests_pass_in_its_own_runtime(installed: Installed) -> None:
     done = subprocess.run(
         [installed.runtime.python, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=installed.root, capture_output=True, text=True,
+        cwd=installed.root, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout

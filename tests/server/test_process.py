@@ -123,7 +123,7 @@ def test_events_stream_as_they_come_and_resume_where_the_last_one_was(server: Se
         thread.join(30)
         assert [event["data"]["name"] for event in seen] == ["ana", "bob"]  # type: ignore[index]
     request = urllib.request.Request(f"{server.url}/events?kind=identity.", headers={"Last-Event-ID": str(seen[0]["seq"])})
-    with urllib.request.urlopen(request) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         for line in response:
             if line.startswith(b"id: "):
@@ -150,7 +150,7 @@ def test_a_request_that_lies_about_its_length_or_shape_breaks_nothing(server: Se
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ):
-        with socket.create_connection((host, int(port))) as connection:
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(64)
@@ -229,6 +229,6 @@ def test_a_stopped_server_gives_everything_back(server: Server, tmp_path: Path) 
     create_token(home.ledger, "ana", "viewer")
     home.close()
     with pytest.raises(ConnectionRefusedError):
-        http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2])).connect()
+        http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=60).connect()
     assert not (tmp_path / "home" / "server.json").exists()
     assert (tmp_path / "home" / "logs" / "bucle.log").exists()

@@ -103,7 +103,7 @@ def test_a_kill_in_the_middle_of_logging_and_shipping_loses_and_doubles_nothing(
         acknowledged = int(writer.stdout.readline())
     os.kill(writer.pid, signal.SIGKILL)
     acknowledged = max([acknowledged, *(int(line) for line in writer.stdout.read().split(b"\n")[:-1])])
-    writer.wait()
+    writer.wait(timeout=60)
     writer.stdout.close()
     home = Home.open(path)
     log = PredictionLog(home.ledger, home.folder("spool"))

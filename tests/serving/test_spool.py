@@ -41,7 +41,7 @@ def test_what_was_appended_before_a_kill_is_there_after_it_and_nothing_torn(tmp_
         acknowledged = int(writer.stdout.readline())
     os.kill(writer.pid, signal.SIGKILL)
     acknowledged = max([acknowledged, *(int(line) for line in writer.stdout.read().split(b"\n")[:-1])])
-    writer.wait()
+    writer.wait(timeout=60)
     writer.stdout.close()
     found = read_all(Spool(tmp_path))
     assert len(found) >= acknowledged + 1

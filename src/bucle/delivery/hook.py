@@ -51,7 +51,10 @@ def after(updates: list[list[str]]) -> int:
 
 
 def _follows(old: str, new: str) -> bool:
-    return subprocess.run(["git", "merge-base", "--is-ancestor", old, new], check=False).returncode == 0
+    try:
+        return subprocess.run(["git", "merge-base", "--is-ancestor", old, new], check=False, timeout=600).returncode == 0
+    except subprocess.TimeoutExpired:
+        sys.exit("bucle: git could not compare the histories in 10 minutes; push again")
 
 
 def _refuse(ref: str, reason: str, advice: str) -> int:

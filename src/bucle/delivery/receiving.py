@@ -21,6 +21,7 @@ from bucle.identity import Principal
 from bucle.ledger import Home
 
 _LONGEST_REQUEST = 1 << 20
+_LONGEST_SECONDS = 600.0
 _HOOK = '#!/bin/sh\nexec "$BUCLE_HOOK_PYTHON" -I "$BUCLE_HOOK_SCRIPT" "$(basename "$0")"\n'
 _log = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ class Reception:
             threading.Thread(target=self._serve, args=(connection,), name="bucle-push", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(BrokenPipeError, ConnectionResetError):
+        with connection, suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+            connection.settimeout(_LONGEST_SECONDS)  # for one line either way; between them checks may take what they take
             with connection.makefile("rb") as reader:
                 request = reader.readline(_LONGEST_REQUEST)
             push, updates = self._understand(request)
@@ -124,7 +126,7 @@ class Reception:
             try:
                 for line in self._receive(push, updates):
                     connection.sendall(line.encode() + b"\n")
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, TimeoutError):
                 raise
             except Exception:
                 _log.exception("a push to %s", push.repository.project)

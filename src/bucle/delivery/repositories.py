@@ -75,7 +75,7 @@ class Repository:
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether `older` is in the history of `newer`."""
         command = git_command(self.path, "merge-base", "--is-ancestor", older, newer)
-        return subprocess.run(command, env=git_environment(), capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, env=git_environment(), capture_output=True, check=False, timeout=600).returncode == 0
 
     def keep(self, sha: str) -> None:
         """Hold on to a commit, whatever happens to its branch: something that was checked can always be looked at again."""

@@ -36,6 +36,7 @@ _PASSING = {
     "server/request-in-progress",
 }
 _PAUSE = 0.2
+_LONGEST_SECONDS = 1200
 
 
 @dataclass(slots=True)
@@ -52,14 +53,8 @@ class Stage:
         """Run `bucle WORDS --json` as `actor` and return its document; a server that is gone is waited for."""
         environment = self.environment(actor)
         while True:
-            done = subprocess.run(
-                [sys.executable, "-m", "bucle", *words, "--json", "--home", str(self.home)],
-                cwd=directory or self.directory,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [sys.executable, "-m", "bucle", *words, "--json", "--home", str(self.home)]
+            done = _run(command, directory or self.directory, environment)
             if done.returncode == 0:
                 return json.loads(done.stdout) if done.stdout.strip() else None
             if _code(done.stderr) not in _PASSING:
@@ -72,14 +67,7 @@ class Stage:
         """Run git in the project as `actor` and return what it said, stderr included."""
         identity = ["-c", f"user.name={actor}", "-c", f"user.email={actor}@example.org"]
         identity += ["-c", f"http.extraHeader=Authorization: Bearer {self.tokens[actor]}"]
-        done = subprocess.run(
-            ["git", *identity, *words],
-            cwd=self.directory,
-            env=self.environment(actor),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = _run(["git", *identity, *words], self.directory, self.environment(actor))
         if done.returncode:
             raise CommandFailed(command=" ".join(("git", *words)), reason=done.stderr.strip())
         return done.stdout + done.stderr
@@ -146,6 +134,16 @@ def wait_for(ready: Callable[[], T | None], what: str, timeout: float = 600.0) -
             raise CommandFailed(command=what, reason=f"nothing came of it in {timeout:.0f} s")
         time.sleep(0.1)
     return found
+
+
+def _run(command: list[str], directory: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        shown = " ".join(word for word in command if "Authorization" not in word)
+        raise CommandFailed(command=shown, reason=f"it did not end within {_LONGEST_SECONDS} s") from error
 
 
 def _code(stderr: str) -> str:

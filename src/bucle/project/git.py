@@ -15,6 +15,7 @@ _SAFE = (
     *("-c", "safe.directory=*"),
     *("-c", "init.defaultBranch=main"),
 )
+_LONGEST_SECONDS = 600
 _REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/~^-]{0,254}")
 
 
@@ -32,8 +33,14 @@ def git_environment() -> dict[str, str]:
 def run_git(repository: Path, *arguments: str, extra: dict[str, str] | None = None) -> str:
     """Run git in `repository` and return what it printed. Raises `project/not-a-repository`, `project/git-failed`."""
     environment = {**git_environment(), **(extra or {})}
-    command = git_command(repository, *arguments)  # what people write into commits need not be UTF-8, whatever they declare
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=environment)
+    command = git_command(repository, *arguments)
+    try:  # what people write into commits need not be UTF-8, whatever they declare
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=environment, timeout=_LONGEST_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        reason = f"it did not end within {_LONGEST_SECONDS} s"
+        raise GitFailed(command=arguments[0], reason=reason, where=str(repository)) from error
     if done.returncode:
         if "not a git repository" in done.stderr:
             raise NotARepository(path=repository)

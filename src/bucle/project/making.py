@@ -116,8 +116,9 @@ def _first_commit(folder: Path) -> str:
 
 def _git_setting(key: str) -> str:
     """A person's own git knows who they are; bucle's isolated calls do not ask it."""
-    with suppress(OSError):
-        return subprocess.run(["git", "config", "--global", "--get", key], capture_output=True, text=True).stdout.strip()
+    with suppress(OSError, subprocess.TimeoutExpired):
+        command = ["git", "config", "--global", "--get", key]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip()
     return ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+_LONGEST_SECONDS = 600
 _NOT_COMPILED = ("tests", "test", "testing", "_tests")
 
 
@@ -37,8 +38,8 @@ def compile_bytecode(python: Path, site_packages: Path, tag: str) -> None:
         elif distribution.sources:
             missing.append(distribution)
     if missing:
-        _compile(python, site_packages, [source for each in missing for source in each.sources])
-        for distribution in missing:
+        whole = _compile(python, site_packages, [source for each in missing for source in each.sources])
+        for distribution in missing if whole else ():
             _keep(distribution, site_packages, cache, tag)
 
 
@@ -58,11 +59,19 @@ def _distributions(site_packages: Path) -> Iterator[_Distribution]:
         yield _Distribution(key, tuple(names))
 
 
-def _compile(python: Path, site_packages: Path, sources: list[str]) -> None:
-    """The files of a runtime never change, so its bytecode need not look at them: `unchecked-hash`."""
+def _compile(python: Path, site_packages: Path, sources: list[str]) -> bool:
+    """Compile and return whether it came to its end; what has no bytecode is compiled whenever it is imported.
+
+    The files of a runtime never change, so its bytecode need not look at them: `unchecked-hash`.
+    """
     command = [str(python), "-I", "-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-i", "-"]
     listed = "\n".join(str(site_packages / source) for source in sources) + "\n"
-    subprocess.run(command, input=listed, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    nowhere = subprocess.DEVNULL
+    try:
+        subprocess.run(command, input=listed, text=True, stdout=nowhere, stderr=nowhere, check=False, timeout=_LONGEST_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _keep(distribution: _Distribution, site_packages: Path, cache: Path, tag: str) -> None:

@@ -109,7 +109,11 @@ def _make_environment(lock: Lock, folder: Path) -> _Interpreter:
     done = run_uv(["venv", "--relocatable", "--allow-existing", "--no-project", "--python", wanted, str(folder)], cwd=folder)
     if not done.ok:
         raise NoPython(wanted=lock.python, own=OWN_PYTHON, where=str(lock.path))
-    asked = subprocess.run([str(folder / "bin" / "python"), "-I", "-c", _ASK], capture_output=True, text=True, check=True)
+    try:
+        command = [str(folder / "bin" / "python"), "-I", "-c", _ASK]
+        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoPython(wanted=lock.python, own=OWN_PYTHON, where=str(lock.path)) from error
     version, tag, site_packages = json.loads(asked.stdout)
     return _Interpreter(version, tag, Path(site_packages))
 

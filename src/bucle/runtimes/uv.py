@@ -47,8 +47,9 @@ def run_uv(arguments: Sequence[str], *, cwd: Path) -> Done:
 def uv_version() -> str | None:
     """Return what uv says of itself, or None where there is none."""
     try:
-        return subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    except (NoUv, OSError, subprocess.CalledProcessError):
+        asked = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True, timeout=30)
+        return asked.stdout.strip()
+    except (NoUv, OSError, subprocess.SubprocessError):
         return None
 
 
