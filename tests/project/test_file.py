@@ -1,5 +1,6 @@
 """bucle.toml is read strictly: what is wrong is said with its line and the nearest right thing."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucle.errors import BucleError
-from bucle.project import Criterion, load_project_file, parse_criterion
+from bucle.project import Criterion, Step, load_project_file, parse_criterion
 from bucle.project.errors import (
     BadCriterion,
     BadName,
@@ -72,6 +73,19 @@ def test_only_a_name_is_needed(tmp_path: Path) -> None:
     assert file.environment("dev").name == "dev"
 
 
+def test_a_rollout_is_steps_before_all_traffic(tmp_path: Path) -> None:
+    declared = (
+        'rollout = { strategy = "shadow, canary", steps = [5, 100], requests = 40, labels = 0, hold = "1h", within = "3d" }'
+    )
+    file = load_project_file(written(tmp_path, WHOLE.replace('deploy = "approved"', declared)))
+    policy = file.environment("production").rollout
+    assert policy.stages == (Step("shadow", 0), Step("canary", 5))
+    assert (policy.requests, policy.labels, policy.hold, policy.within) == (40, 0, timedelta(hours=1), timedelta(days=3))
+    assert file.environment("test").rollout.stages == ()
+    plain = load_project_file(written(tmp_path, WHOLE.replace('deploy = "approved"', "rollout = {}"))).environment("production")
+    assert [step.share for step in plain.rollout.stages] == [0, 10, 50]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "kind", "line", "said"),
     [
@@ -82,7 +96,15 @@ def test_only_a_name_is_needed(tmp_path: Path) -> None:
         ('success = ["roc', 'success = [1, "roc', WrongType, 8, "list with a whole number"),
         ('data = ["flights: departures"]', 'data = "flights"', WrongType, 10, "a list of texts"),
         ("threshold = 0.5", "threshold = [1]", WrongType, 19, "settings.threshold"),
-        ('deploy = "approved"', 'deploy = "approved"\nrollout = { strategy = "shadow" }', UnknownKey, 19, "rollout"),
+        ('deploy = "approved"', 'rollout = { strategy = "shadows" }', BadValue, 18, "shadow, canary"),
+        ('deploy = "approved"', 'rollout = { strategy = "shadow", steps = [10, 100] }', UnknownKey, 18, "rollout.steps"),
+        ('deploy = "approved"', 'rollout = { strategy = "canary", labels = 10 }', UnknownKey, 18, "rollout.labels"),
+        ('deploy = "approved"', 'rollout = { strategy = "all at once", requests = 10 }', UnknownKey, 18, "rollout.requests"),
+        ('deploy = "approved"', "rollout = { steps = [50, 10, 100] }", BadValue, 18, "growing percents"),
+        ('deploy = "approved"', "rollout = { steps = [10, 50] }", BadValue, 18, "end with 100"),
+        ('deploy = "approved"', "rollout = { requests = 0 }", BadValue, 18, "at least 1"),
+        ('deploy = "approved"', 'rollout = { within = "soon" }', BadValue, 18, "rollout.within"),
+        ('deploy = "approved"', 'rollout = "canary"', WrongType, 18, "a table"),
         ('deploy = "approved"', 'deploy = "aproved"', BadValue, 18, "approved"),
         ('task = "classification"', 'task = "clustering"', BadValue, 7, "regression"),
         ('architecture = "docs', 'architecture = "../docs', BadValue, 11, "inside the project"),

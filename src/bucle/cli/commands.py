@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("delivery", "Make a release of a commit without a push."),
     "promote": ("delivery", "Bring a model version or a release to an environment."),
     "approve": ("delivery", "Approve what waits for it."),
+    "rollout": ("delivery", "How far a new version is on its way to all traffic."),
     "rollback": ("delivery", "Bring back what served before."),
     "data": ("data", "Versions, schemas and validation of data."),
     "features": ("features", "The feature store."),

@@ -1,4 +1,4 @@
-"""Checks, releases, promotions, approvals, rollbacks."""
+"""Checks, releases, promotions, approvals, rollouts, rollbacks."""
 
 import time
 from typing import Any
@@ -34,7 +34,7 @@ def release(session: Session, commit: str, hosted: bool) -> None:
 def promote(session: Session, target: str, environment: str) -> None:
     """Bring TARGET (delay@7, or release:COMMIT) to ENVIRONMENT; where the policy asks for it somebody else must approve."""
     promotion = session.client.post(session.client.path("promotions"), {"target": target}, {"environment": environment})
-    session.show(promotion, lambda: _tell(promotion))
+    _show(session, promotion, _prospects(session, promotion))
 
 
 @click.command("approve", cls=Command)
@@ -53,9 +53,15 @@ def approve(session: Session, id: str | None, note: str, refusal: str | None) ->
         ]
         session.show(waiting, lambda: session.table(columns, rows))
         return
-    verb, body = ("refuse", {"reason": refusal}) if refusal is not None else ("approve", {"note": note})
-    promotion = session.client.post(session.client.path("promotions", id, verb), body)
-    session.show(promotion, lambda: _tell(promotion))
+    if refusal is not None:
+        refused = session.client.post(session.client.path("promotions", id, "refuse"), {"reason": refusal})
+        session.show(refused, lambda: _tell(refused))
+        return
+    foreseen = session.client.get(session.client.path("promotions", id, "prospects"))
+    for each in foreseen:
+        session.say(f"{each['service']}: {each['sentence']}")
+    promotion = session.client.post(session.client.path("promotions", id, "approve"), {"note": note})
+    session.show(promotion | {"prospects": foreseen}, lambda: _tell(promotion))
 
 
 @click.command("rollback", cls=Command)
@@ -68,10 +74,62 @@ def rollback(session: Session, service: str, environment: str) -> None:
     session.show(done, lambda: click.echo(f"{done['name']} in {done['environment']}: {done['left']} -> {done['restored']}"))
 
 
+@click.command("rollout", cls=Command)
+@click.argument("service")
+@click.option("--environment", default="production", show_default=True, help="Where.")
+@click.option("--advance", is_flag=True, help="Let the next step begin, without the evidence that it lacks.")
+@click.option("--abort", metavar="REASON", help="End it, and why: the version before keeps all traffic.")
+@pass_session
+def rollout(session: Session, service: str, environment: str, advance: bool, abort: str | None) -> None:
+    """Show how far the new version of SERVICE is on its way to all traffic, and the evidence; or move it by hand."""
+    if advance and abort is not None:
+        raise click.UsageError("--advance and --abort exclude each other")
+    path, query = session.client.path("services", service, "rollout"), {"environment": environment}
+    if advance:
+        found = session.client.post(f"{path}/advance", None, query)
+    elif abort is not None:
+        found = session.client.post(f"{path}/abort", {"reason": abort}, query)
+    else:
+        found = session.client.get(path, query)
+    session.show(found, lambda: _tell_rollout(found))
+
+
+def _tell_rollout(rollout: dict[str, Any]) -> None:
+    marks = {"done": "+", "current": ">", "waiting": " ", "never": "-"}
+    click.echo(f"{rollout['challenger']['name']} for {rollout['service']} in {rollout['environment']}: {rollout['state']}")
+    for step in rollout["steps"]:
+        click.echo(f"  {marks[step['state']]} {step['name']}")
+    click.echo(rollout["sentence"])
+    for judged in rollout["judgements"]:
+        click.echo(f"  {judged['name']:<8} {judged['sentence']}")
+    for cause, count in rollout["failures"].items():
+        click.echo(f"  failed {count} times: {cause}")
+    click.echo(rollout["prospect"])
+
+
+def _prospects(session: Session, promotion: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the rollouts of a promotion could detect; nothing of one that was carried out at once."""
+    if promotion["state"] not in ("pending", "rolling out"):
+        return []
+    found: list[dict[str, Any]] = session.client.get(session.client.path("promotions", promotion["id"], "prospects"))
+    return found
+
+
+def _show(session: Session, promotion: dict[str, Any], foreseen: list[dict[str, Any]]) -> None:
+    def tell() -> None:
+        for each in foreseen:
+            click.echo(f"{each['service']}: {each['sentence']}")
+        _tell(promotion)
+
+    session.show(promotion | {"prospects": foreseen}, tell)
+
+
 def _tell(promotion: dict[str, Any]) -> None:
     what = f"{promotion['target']} to {promotion['environment']}"
     if promotion["state"] == "pending":
         click.echo(f"{what} waits: somebody else must run `bucle approve {promotion['id']}`")
+    elif promotion["state"] == "rolling out":
+        click.echo(f"{what} is on its way: `bucle rollout SERVICE --environment {promotion['environment']}` shows how far")
     else:
         click.echo(f"{what}: {promotion['state']}")
 
@@ -119,4 +177,4 @@ def _lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-COMMANDS = [check, release, promote, approve, rollback]
+COMMANDS = [check, release, promote, approve, rollback, rollout]

@@ -15,6 +15,7 @@ from bucle.delivery.judging import (
     alpha_of,
     detectable,
 )
+from bucle.delivery.models import prospects
 from bucle.delivery.moves import RolledBackTo, approve, deploy_automatically, promote, refuse, roll_back
 from bucle.delivery.policies import Policy, policy_of
 from bucle.delivery.promotions import Promotion, get_promotion, list_promotions
@@ -29,12 +30,26 @@ from bucle.delivery.releases import (
 )
 from bucle.delivery.repositories import MAIN, Commit, Repository, ensure_repository, open_repository
 from bucle.delivery.results import CheckResult, CheckRun, Finding, Verdict, get_check_run, list_check_runs
+from bucle.delivery.rollouts.looking import (
+    ArmShown,
+    RolloutShown,
+    StepShown,
+    abort,
+    advance,
+    get_rollout,
+    list_rollouts,
+    newest_rollout,
+    show,
+)
+from bucle.delivery.rollouts.prospects import Prospect
+from bucle.delivery.rollouts.rollout import Point, Rollout
 
 __all__ = [
     "CHECKS",
     "LATENCY_EDGES_MS",
     "MAIN",
     "TEST",
+    "ArmShown",
     "Bench",
     "Check",
     "CheckResult",
@@ -52,15 +67,22 @@ __all__ = [
     "NoRepository",
     "NotOwnRepository",
     "PairedLossEvidence",
+    "Point",
     "Policy",
     "Promotion",
+    "Prospect",
     "PushTooLarge",
     "Release",
     "ReleaseDeployment",
     "Repository",
     "RolledBackTo",
+    "Rollout",
+    "RolloutShown",
+    "StepShown",
     "UnknownCheckRun",
     "Verdict",
+    "abort",
+    "advance",
     "alpha_of",
     "approve",
     "checkout_of",
@@ -70,14 +92,19 @@ __all__ = [
     "get_check_run",
     "get_promotion",
     "get_release",
+    "get_rollout",
     "list_check_runs",
     "list_promotions",
     "list_releases",
+    "list_rollouts",
+    "newest_rollout",
     "open_repository",
     "policy_of",
     "promote",
+    "prospects",
     "refusals",
     "refuse",
     "release_history",
     "roll_back",
+    "show",
 ]

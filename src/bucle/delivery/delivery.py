@@ -1,4 +1,4 @@
-"""Delivery as a part of the house: pushes come in, commits are checked in the background, what was begun is taken up again."""
+"""Delivery as a part of the house: pushes come in, commits are checked, rollouts watched, what was begun is taken up again."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +11,7 @@ from bucle.delivery.events import CommitReceived
 from bucle.delivery.receiving import Push, Reception, RefUpdate
 from bucle.delivery.repositories import MAIN, Repository, bring_commit, ensure_repository, hosted_projects, open_repository
 from bucle.delivery.results import Wanted
+from bucle.delivery.rollouts.watching import RolloutWatch
 from bucle.errors import BucleError
 from bucle.identity import require
 from bucle.ledger import Home, Scope, StoredEvent, Subscription, acting, because, within
@@ -24,7 +25,10 @@ _NOTHING = "0" * 40
 
 
 class Delivery:
-    """Source repositories, and the checks of what arrives in them. Closing leaves what is under way to the next process."""
+    """Source repositories, the checks of what arrives in them, the rollouts of what passed.
+
+    Closing leaves what is under way to the next process.
+    """
 
     def __init__(self, home: Home, artifacts: ArtifactStore, runners: RunnerPool, runs: Runs, services: Services) -> None:
         self.home = home
@@ -33,6 +37,7 @@ class Delivery:
         self.runners = runners
         self.checker = Checker(home, artifacts, runners, runs)
         self.reception = Reception(home, self.receive)
+        self.watch = RolloutWatch(home, services)
 
     def receive(self, push: Push, updates: list[RefUpdate]) -> Iterator[str]:
         """Record a push, have main checked, and return what the one who pushed is told."""
@@ -66,6 +71,7 @@ class Delivery:
 
     def start(self) -> None:
         """Take up checks that were interrupted, and commits on main of which nobody heard before the last process died."""
+        self.watch.start()
         self.checker.resume()
         for project in hosted_projects(self.home):
             repository = ensure_repository(self.home, project)
@@ -76,6 +82,7 @@ class Delivery:
 
     def close(self) -> None:
         """Take no further push or commit."""
+        self.watch.close()
         self.reception.close()
         self.checker.close()
 

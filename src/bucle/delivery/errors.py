@@ -120,3 +120,31 @@ class NoModel(BucleError, code="delivery/no-model", status=422):
 
     message = "The pipeline {pipeline} is to make the model {model!r}, but none of its steps returned an estimator."
     next = "Let a step return the fitted estimator, and the pipeline return bucle.evaluate(...) of it."
+
+
+class RolloutRunning(BucleError, code="delivery/rollout-running", status=409):
+    """Another version of the model is being rolled out to the service."""
+
+    message = "{target} is being rolled out to {service} in {environment}."
+    next = "Wait for its end, or end it: `bucle rollback {service} --environment {environment}`."
+
+
+class NoRollout(BucleError, code="delivery/no-rollout", status=404):
+    """The service has no rollout, or none is on."""
+
+    message = "No rollout of {service} is on in {environment}."
+    next = "`bucle promote MODEL@N {environment}` begins one where bucle.toml declares a rollout."
+
+
+class UnknownRollout(BucleError, code="delivery/unknown-rollout", status=404):
+    """No rollout has this id."""
+
+    message = "There is no rollout {id!r}."
+    next = "`bucle rollout SERVICE` shows the newest of a service."
+
+
+class NotComparable(BucleError, code="delivery/not-comparable", status=409):
+    """The new version answers another question than the one that answers now; half of the callers would be misled."""
+
+    message = "{target} cannot be tried beside {left} in {service}: its {what} differs."
+    next = 'Declare rollout = {{ strategy = "all at once" }} for {environment} in bucle.toml, and release that first.'

@@ -143,3 +143,81 @@ class RolledBack(Event, kind="delivery.rolled_back", version=1):
     name: str
     left: str
     restored: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStarted(Event, kind="delivery.rollout_started", version=1):
+    """A model version is tried beside the one that answers (K-24). `prospect` says what could be detected at all.
+
+    `champion` is the deployment that answers, `steps` are texts such as "shadow" and "canary 10 %"; `requests` and `labels`
+    are what a step needs, `within_seconds` the time that it has for it. The subject is the rollout.
+    """
+
+    service: str
+    target: str
+    left: str
+    strategy: str
+    steps: tuple[str, ...]
+    champion: str
+    model_version: str
+    requests: int
+    labels: int
+    within_seconds: float
+    prospect: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutJudged(Event, kind="delivery.rollout_judged", version=1):
+    """The judges decided about a step: "worse", "no worse so far", or "undecided" when its time was over.
+
+    `evidence` is the e-value of each judge against the challenger, `thresholds` what it takes; `requests`, `failed` and
+    `labelled` are the challenger's since the start. The subject is the rollout.
+    """
+
+    service: str
+    step: str
+    verdict: str
+    requests: int
+    failed: int
+    labelled: int
+    evidence: dict[str, float]
+    thresholds: dict[str, float]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutAdvanced(Event, kind="delivery.rollout_advanced", version=1):
+    """The next step of a rollout began, because of its judges or `by_hand`. The subject is the rollout."""
+
+    service: str
+    step: str
+    share: int
+    by_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutCompleted(Event, kind="delivery.rollout_completed", version=1):
+    """The new version answers everything from now on; the one before stands by. The subject is the rollout."""
+
+    service: str
+    target: str
+    left: str
+    requests: int
+    by_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRolledBack(Event, kind="delivery.rollout_rolled_back", version=1):
+    """The version before has all traffic again, which it never wholly lost. The subject is the rollout.
+
+    `reason` is "errors", "latency" or "loss" (a judge), "time" (undecided for too long), "hand" or "other service".
+    """
+
+    service: str
+    target: str
+    restored: str
+    step: str
+    reason: str
+    requests: int
+    failed: int
+    sentence: str

@@ -8,30 +8,33 @@ from bucle.delivery import store
 from bucle.delivery.errors import GatesNotPassed, NoEvidence
 from bucle.delivery.events import RolledBack
 from bucle.delivery.policies import Policy, policy_of
-from bucle.delivery.promotions import Subject
+from bucle.delivery.promotions import Promotion, Subject
 from bucle.delivery.releases import TEST
 from bucle.delivery.repositories import open_repository
+from bucle.delivery.rollouts.looking import abort
+from bucle.delivery.rollouts.moving import STAGES, begin_rollout
+from bucle.delivery.rollouts.planning import Planned, must_be_free, plan_service
+from bucle.delivery.rollouts.prospects import Prospect, prospect_of
+from bucle.delivery.rollouts.rollout import Rollout
+from bucle.delivery.rollouts.store import newest_of_service
 from bucle.features import materialize
 from bucle.ledger import Reader, Scope, Transaction, because, within
 from bucle.project import DEV, Checkout, current_release, dev_checkout, export_commit, load_project_file
-from bucle.registry import ModelVersion, Stage, find_version, set_stage
+from bucle.registry import ModelVersion, find_version, set_stage
 from bucle.runtimes import Code, load_code
-from bucle.serving import Candidate, current_deployment, deploy, plan_candidate, rollback, services_of
+from bucle.serving import Candidate, active_deployments, current_deployment, deploy, plan_candidate, rollback, services_of
 from bucle.tracking import run_state
 
 if TYPE_CHECKING:
     from bucle.delivery.delivery import Delivery
 
-_STAGES: dict[str, Stage] = {"staging": "staging", "production": "production"}
-"""The environments whose name is a stage of the registry: being promoted there changes the version's status."""
-
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
-    """What will answer for the services of a model, planned and warmed before anything is decided."""
+class Plan:
+    """What will answer for the services of a model, planned and warmed before anything is decided, and how it gets there."""
 
     version: ModelVersion
-    candidates: tuple[Candidate, ...]
+    services: tuple[Planned, ...]
 
 
 def model_subject(delivery: "Delivery", scope: Scope, target: str) -> tuple[Subject, Policy]:
@@ -52,11 +55,12 @@ def model_subject(delivery: "Delivery", scope: Scope, target: str) -> tuple[Subj
     return Subject("model", version.name, release, authors, evidence, version.model, version.version), policy
 
 
-def plan_rollout(delivery: "Delivery", scope: Scope, subject: Subject) -> Rollout:
+def plan(delivery: "Delivery", scope: Scope, subject: Subject) -> Plan:
     """Plan what will answer, have each model loaded in its runtime (the build and test of K-24) and its features readable now.
 
     Raises `delivery/no-evidence` when the environment's release declares no service of the model, and what serving raises
-    for a contract that does not hold or a model that does not load, and data and features for values that cannot be had.
+    for a contract that does not hold or a model that does not load, and data and features for values that cannot be had;
+    where a rollout would begin, `delivery/rollout-running` and `delivery/not-comparable`.
     """
     code = code_of(delivery, scope)
     with delivery.home.ledger.read() as reader:
@@ -69,11 +73,28 @@ def plan_rollout(delivery: "Delivery", scope: Scope, subject: Subject) -> Rollou
             reason=f"what runs there declares no service of the model {version.model!r}",
             advice=f'Add bucle.Service("{version.model}", model="{version.model}") and release it.',
         )
-    candidates = tuple(plan_candidate(code, service, version, subject.release) for service in services)
-    for candidate in candidates:
-        delivery.services.pool.warm(candidate)
-        _make_features_readable(delivery, code, scope, candidate)
-    return Rollout(version, candidates)
+    policy = load_project_file(code.checkout.root).environment(scope.environment).rollout
+    candidates = [plan_candidate(code, service, version, subject.release) for service in services]
+    planned = [plan_service(delivery.home, scope, code, candidate, policy) for candidate in candidates]
+    for each in planned:
+        delivery.services.pool.warm(each.candidate)
+        _make_features_readable(delivery, code, scope, each.candidate)
+    return Plan(version, tuple(planned))
+
+
+def prospects(delivery: "Delivery", promotion: Promotion) -> list[Prospect]:
+    """Return what the rollouts of a promotion could detect, one for each service that they would be tried in."""
+    if promotion.kind != "model" or promotion.environment == DEV:
+        return []
+    policy = load_project_file(checkout_in(delivery, promotion.scope).root).environment(promotion.environment).rollout
+    with delivery.home.ledger.read() as reader:
+        names = {each.service for each in active_deployments(reader) if each.scope == promotion.scope}
+        found = [current_deployment(reader, promotion.scope, name) for name in sorted(names)]
+        champions = [each for each in found if each is not None and each.candidate.model == promotion.model]
+        now_us = delivery.home.ledger.clock.now_us()
+        if not policy.stages:
+            return []
+        return [prospect_of(reader, each.scope, each.service, policy, now_us) for each in champions]
 
 
 def _make_features_readable(delivery: "Delivery", code: Code, scope: Scope, candidate: Candidate) -> None:
@@ -85,29 +106,43 @@ def _make_features_readable(delivery: "Delivery", code: Code, scope: Scope, cand
             materialize(delivery.home, delivery.runners, code, scope, moment, only=view.name)
 
 
-def roll_out(transaction: Transaction, scope: Scope, rollout: Rollout) -> tuple[str, ...]:
-    """Change the version's status, and because of that let its services answer with it (K-24); return the services."""
-    version = rollout.version
-    stage = _STAGES.get(scope.environment)
-    with within(scope), because(*version.evidence):
-        changed = set_stage(transaction, version.id, stage) if stage else None
+def carry_out(transaction: Transaction, scope: Scope, plan: Plan, promotion: str) -> tuple[list[str], list[Rollout]]:
+    """Bring a version to its services: those that answer with another one begin a rollout, the others answer with it at once.
+
+    Return the services that answer with it, and the rollouts. Nothing has the version's status before it has all traffic.
+    """
+    begun: list[Rollout] = []
+    at_once = [each.candidate for each in plan.services if each.terms is None]
+    with within(scope), because(*plan.version.evidence):
+        for each in plan.services:
+            champion = current_deployment(transaction, scope, each.candidate.service)
+            if each.terms is not None and champion is not None:
+                must_be_free(transaction, scope, each.candidate.service)
+                begun.append(begin_rollout(transaction, scope, promotion, each.candidate, champion, each.terms))
+        stage = STAGES.get(scope.environment) if at_once else None
+        changed = set_stage(transaction, plan.version.id, stage) if stage else None
         with because(changed):
-            for candidate in rollout.candidates:
+            for candidate in at_once:
                 deploy(transaction, scope, candidate)
-    return tuple(candidate.service for candidate in rollout.candidates)
+    return [candidate.service for candidate in at_once], begun
 
 
 def roll_back_service(delivery: "Delivery", scope: Scope, service: str) -> tuple[str, str]:
     """Let the model version that answered before answer again; return what was left and what came back.
 
-    Raises `serving/nothing-to-restore`.
+    During a rollout that is its end. Raises `serving/nothing-to-restore`.
     """
+    with delivery.home.ledger.read() as reader:
+        newest = newest_of_service(reader, scope, service)
+    if newest is not None and newest.state == "running":
+        ended = abort(delivery, scope, service)
+        return ended.target, ended.left
     with delivery.home.ledger.write() as transaction, within(scope):
         left = current_deployment(transaction, scope, service)
         restored = rollback(transaction, scope, service)
         candidate = restored.candidate
         names = (f"{left.candidate.model}@{left.candidate.version}" if left else "", f"{candidate.model}@{candidate.version}")
-        stage = _STAGES.get(scope.environment)
+        stage = STAGES.get(scope.environment)
         with because(restored.event):
             if stage is not None:
                 set_stage(transaction, candidate.model_version, stage)

@@ -8,13 +8,14 @@ import msgspec
 from bucle.delivery import store
 from bucle.delivery.checking import checkout_of
 from bucle.delivery.delivery import Delivery
-from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, UnknownRelease
-from bucle.delivery.models import Rollout, model_subject, plan_rollout, roll_back_service, roll_out
+from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, RolloutRunning, UnknownRelease
+from bucle.delivery.models import Plan, carry_out, model_subject, plan, roll_back_service
 from bucle.delivery.policies import Policy, policy_of, stricter
 from bucle.delivery.promotions import (
     Promotion,
     Subject,
     approve_promotion,
+    begin_rolling_out,
     complete_promotion,
     get_promotion,
     may_approve,
@@ -62,11 +63,11 @@ def promote(delivery: Delivery, scope: Scope, target: str, principal: Principal)
         subject, policy = _release_subject(delivery, scope, name)
     else:
         subject, policy = model_subject(delivery, scope, name)
-    rollout = _rollout(delivery, scope, subject) if policy == "automatic" else None
+    planned = _planned(delivery, scope, subject) if policy == "automatic" else None
     with delivery.home.ledger.write() as transaction:
         promotion = request_promotion(transaction, scope, subject, policy, principal)
         if policy == "automatic":
-            return _carry_out(transaction, promotion, subject, rollout, promotion.event, None, "")
+            return _carry_out(transaction, promotion, subject, planned, promotion.event, None, "")
     return promotion
 
 
@@ -81,10 +82,10 @@ def approve(delivery: Delivery, project: str, id: str, principal: Principal, not
     subject, policy = _again(delivery, promotion)
     promotion = replace(promotion, policy=stricter(promotion.policy, policy))
     may_approve(promotion, principal)
-    rollout = _rollout(delivery, promotion.scope, subject)
+    planned = _planned(delivery, promotion.scope, subject)
     with delivery.home.ledger.write() as transaction:
         approval = approve_promotion(transaction, promotion, principal, note)
-        return _carry_out(transaction, promotion, subject, rollout, approval, principal.name, note)
+        return _carry_out(transaction, promotion, subject, planned, approval, principal.name, note)
 
 
 def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reason: str) -> Promotion:
@@ -98,6 +99,8 @@ def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reas
 
 def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
     """Return a service to what answered before, or with the project's name its environment to the release before.
+
+    A rollout of the service that is on ends with that.
 
     Raises `delivery/nothing-before`, and what serving raises for a service that has nothing to restore.
     """
@@ -126,7 +129,7 @@ def deploy_automatically(delivery: Delivery) -> Subscription:
             answering = _already_answers(delivery, scope, event.subject)
             if policy == "automatic" and not answering:
                 promote(delivery, scope, name, _SYSTEM)
-        except NoEvidence as error:
+        except (NoEvidence, RolloutRunning) as error:
             _log.info("%s is not deployed automatically: %s", name, error.text)
 
     return Subscription("deploy-automatically", ("registry.version_registered",), handle)
@@ -153,24 +156,26 @@ def _again(delivery: Delivery, promotion: Promotion) -> tuple[Subject, Policy]:
     return model_subject(delivery, promotion.scope, promotion.target)
 
 
-def _rollout(delivery: Delivery, scope: Scope, subject: Subject) -> Rollout | None:
+def _planned(delivery: Delivery, scope: Scope, subject: Subject) -> Plan | None:
     """Make ready what will answer, before anything is decided: a model that cannot be loaded is found here."""
-    return plan_rollout(delivery, scope, subject) if subject.kind == "model" else None
+    return plan(delivery, scope, subject) if subject.kind == "model" else None
 
 
 def _carry_out(
     transaction: Transaction,
     promotion: Promotion,
     subject: Subject,
-    rollout: Rollout | None,
+    planned: Plan | None,
     agreed: int,
     approver: str | None,
     note: str,
 ) -> Promotion:
     """State and events in one transaction: either all of the promotion is there or nothing."""
     with within(promotion.scope), because(promotion.event, agreed, *subject.evidence):
-        if rollout is not None:
-            services = roll_out(transaction, promotion.scope, rollout)
+        if planned is not None:
+            services, begun = carry_out(transaction, promotion.scope, planned, promotion.id)
+            if begun:
+                return begin_rolling_out(transaction, promotion, approver, note)
         else:
             release = store.select_release(transaction, promotion.project, subject.release)
             if release is None:

@@ -12,7 +12,7 @@ from bucle.delivery.policies import Policy
 from bucle.identity import Principal, require
 from bucle.ledger import Ledger, Scope, Transaction, because, new_id, within
 
-State = Literal["pending", "done", "refused"]
+State = Literal["pending", "rolling out", "done", "refused", "rolled back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,20 @@ def complete_promotion(
     with within(promotion.scope):
         transaction.emit(Promoted(promotion.target, promotion.id, promotion.policy, tuple(services)), promotion.target)
     return decided
+
+
+def begin_rolling_out(transaction: Transaction, promotion: Promotion, approver: str | None, note: str) -> Promotion:
+    """Record that a promotion was agreed to and is carried out step by step. Raises `delivery/not-pending`."""
+    return _decide(transaction, promotion, "rolling out", approver, note)
+
+
+def finish_promotion(transaction: Transaction, id: str, state: State, services: Sequence[str] = ()) -> None:
+    """Record how a promotion that was rolled out ended: "done", with what answers by it now, or "rolled back"."""
+    if not store.finish_promotion(transaction, id, state) or state != "done":
+        return
+    promotion = store.select_promotion(transaction, id)
+    if promotion is not None:
+        transaction.emit(Promoted(promotion.target, id, promotion.policy, tuple(services)), promotion.target)
 
 
 def get_promotion(ledger: Ledger, project: str, id: str) -> Promotion:

@@ -54,6 +54,7 @@ INSERT INTO promotion (id, project, environment, kind, target, model, version, p
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, '', ?, ?, ?)
 """
 DECIDE_PROMOTION = "UPDATE promotion SET state = ?, approver = ?, note = ?, decided_us = ? WHERE id = ? AND state = 'pending'"
+FINISH_PROMOTION = "UPDATE promotion SET state = ?, decided_us = ? WHERE id = ? AND state = 'rolling out'"
 SELECT_PROMOTION = "SELECT * FROM promotion WHERE id = ?"
 SELECT_PROMOTIONS = """
 SELECT * FROM promotion WHERE project = ? AND (? IS NULL OR state = ?) ORDER BY created_us DESC, id DESC LIMIT ?
@@ -166,6 +167,11 @@ def insert_promotion(transaction: Transaction, promotion: "Promotion") -> None:
 def decide_promotion(transaction: Transaction, id: str, state: str, approver: str | None, note: str) -> bool:
     """Write what became of a promotion; return False when it was decided already."""
     return transaction.execute(DECIDE_PROMOTION, (state, approver, note, transaction.clock.now_us(), id)) > 0
+
+
+def finish_promotion(transaction: Transaction, id: str, state: str) -> bool:
+    """Write how a promotion that was rolled out ended; return False when it was not being rolled out."""
+    return transaction.execute(FINISH_PROMOTION, (state, transaction.clock.now_us(), id)) > 0
 
 
 def select_promotion(reader: AnyReader, id: str) -> "Promotion | None":

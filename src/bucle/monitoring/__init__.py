@@ -1,6 +1,6 @@
 """Monitoring: windows of the prediction log, judged; alerts, few and true; the rule that asks for a retraining."""
 
-from bucle.monitoring.alerts import Alert, AlertState, acknowledge, get_alert, list_alerts, open_alerts, resolve
+from bucle.monitoring.alerts import Alert, AlertState, Finding, acknowledge, fire, get_alert, list_alerts, open_alerts, resolve
 from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, UnknownAlert
 from bucle.monitoring.inspecting import Inspector
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
@@ -27,6 +27,7 @@ __all__ = [
     "AlertState",
     "BadMonitor",
     "FeatureReport",
+    "Finding",
     "Inspector",
     "LossLedger",
     "LossState",
@@ -47,6 +48,7 @@ __all__ = [
     "acknowledge",
     "advance_loss",
     "count_alerts",
+    "fire",
     "get_alert",
     "list_alerts",
     "list_windows",

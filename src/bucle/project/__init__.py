@@ -28,6 +28,7 @@ from bucle.project.registration import (
     register_project,
     registered_project,
 )
+from bucle.project.rollouts import ALL_AT_ONCE, Mode, RolloutPolicy, Step
 from bucle.project.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _LATER = {
 }
 
 __all__ = [
+    "ALL_AT_ONCE",
     "DEV",
     "LOCK_NAME",
     "Charter",
@@ -58,11 +60,14 @@ __all__ = [
     "EnvironmentPointer",
     "ImportFailed",
     "MadeProject",
+    "Mode",
     "NoProjectFile",
     "NotCanonical",
     "ProjectDescription",
     "ProjectFile",
     "RegisteredProject",
+    "RolloutPolicy",
+    "Step",
     "TableRequest",
     "Task",
     "UnknownDefinition",

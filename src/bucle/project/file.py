@@ -4,9 +4,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from bucle.errors import BucleError
+from bucle.ledger import parse_duration
 from bucle.project.charter import TASKS, Charter, parse_criterion
 from bucle.project.errors import (
     BadName,
@@ -19,6 +22,7 @@ from bucle.project.errors import (
     WrongType,
 )
 from bucle.project.nearest import nearest
+from bucle.project.rollouts import ALL_AT_ONCE, STRATEGIES, RolloutPolicy
 from bucle.project.toml_lines import line_of
 
 Deploy = Literal["automatic", "reviewed", "approved"]
@@ -27,6 +31,14 @@ Setting = str | int | float | bool
 FILE_NAME = "bucle.toml"
 DEV = "dev"
 _DEPLOYS: tuple[Deploy, ...] = ("automatic", "reviewed", "approved")
+_STEPWISE = ("strategy", "requests", "hold", "within")
+_LOOKED_AT = {
+    "all at once": ("strategy",),
+    "shadow": (*_STEPWISE, "labels"),
+    "canary": (*_STEPWISE, "steps"),
+    "shadow, canary": (*_STEPWISE, "labels", "steps"),
+}
+"""The keys of a rollout by its strategy."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
@@ -34,12 +46,13 @@ _TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "t
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One environment of a project: how releases get there, its own settings, and where its sources lie."""
+    """One environment of a project: how releases and model versions get there, its own settings, where its sources lie."""
 
     name: str
     deploy: Deploy = "automatic"
     settings: Mapping[str, Setting] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    rollout: RolloutPolicy = ALL_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +201,7 @@ def _inside(table: _Table, key: str) -> str | None:
 def _environment(name: str, table: _Table) -> Environment:
     if not is_project_name(name):
         raise BadName(name=name, where=table.where())
-    table.only(*(("settings", "sources") if name == DEV else ("deploy", "settings", "sources")))
+    table.only(*(("settings", "sources") if name == DEV else ("deploy", "rollout", "settings", "sources")))
     settings, sources = table.table("settings"), table.table("sources")
     wanted = "a text, a number, true or false"
     return Environment(
@@ -196,4 +209,46 @@ def _environment(name: str, table: _Table) -> Environment:
         deploy=table.choice("deploy", table.text("deploy", "automatic"), _DEPLOYS),
         settings={key: settings.get(key, (str, int, float, bool), wanted=wanted) for key in settings.values},
         sources={key: sources.text(key) for key in sources.values},
+        rollout=_rollout(table.table("rollout")) if "rollout" in table.values else ALL_AT_ONCE,
     )
+
+
+def _rollout(table: _Table) -> RolloutPolicy:
+    """Read what a new version must show; a key that the strategy would not look at is refused."""
+    table.only("strategy", "steps", "requests", "labels", "hold", "within")
+    strategy = table.choice("strategy", table.text("strategy", "shadow, canary"), STRATEGIES)
+    table.only(*_LOOKED_AT[strategy])
+    plain = RolloutPolicy()
+    return RolloutPolicy(
+        strategy=strategy,
+        steps=_shares(table) if "steps" in table.values else plain.steps,
+        requests=_count(table, "requests", plain.requests, 1),
+        labels=_count(table, "labels", plain.labels, 0),
+        hold=_duration(table, "hold", plain.hold),
+        within=_duration(table, "within", plain.within),
+    )
+
+
+def _shares(table: _Table) -> tuple[int, ...]:
+    shares = table.items("steps", int, "a list of whole numbers")
+    if not shares or shares != sorted(set(shares)) or shares[0] < 1 or shares[-1] != 100:
+        allowed = "growing percents that end with 100, such as [10, 50, 100]"
+        raise BadValue(key=table.name("steps"), value=shares, allowed=allowed, where=table.where("steps"))
+    return tuple(shares)
+
+
+def _count(table: _Table, key: str, default: int, least: int) -> int:
+    value: int = table.get(key, int, default)
+    if value < least:
+        raise BadValue(key=table.name(key), value=value, allowed=f"at least {least}", where=table.where(key))
+    return value
+
+
+def _duration(table: _Table, key: str, default: timedelta) -> timedelta:
+    if key not in table.values:
+        return default
+    text = table.text(key)
+    try:
+        return parse_duration(text)
+    except BucleError:
+        raise BadValue(key=table.name(key), value=text, allowed='a time such as "36h"', where=table.where(key)) from None

@@ -8,10 +8,11 @@ from bucle.artifacts import ArtifactStore
 from bucle.data import take_snapshot
 from bucle.ledger import Home, Scope
 from bucle.runtimes import RunnerPool, load_code
+from bucle.serving.answering import AnsweredRow
 from bucle.serving.deployments import Deployment
 from bucle.serving.errors import EmptyRequest, NotANumber
 from bucle.serving.planning import checkout_of
-from bucle.serving.predictions import AnsweredRow, Predictions, Services
+from bucle.serving.predictions import Predictions, Services
 from bucle.serving.scoring import Scored, ScoredRow, ScoreOrder
 
 _CHUNK = 1000

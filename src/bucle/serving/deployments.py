@@ -13,10 +13,10 @@ from bucle.serving.contract import Contract
 from bucle.serving.errors import NothingDeployed, NothingToRestore
 from bucle.serving.events import Deployed, Withdrawn
 
-State = Literal["current", "standby", "retired"]
-"""Answers now; answered before and is kept warm for a rollback; answered once."""
+State = Literal["current", "standby", "retired", "challenger"]
+"""Answers now; answered before and is kept warm for a rollback; answered once; is tried beside the current one."""
 
-Strategy = Literal["replace", "rollback"]
+Strategy = Literal["replace", "rollback", "rollout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def deploy(tx: Transaction, scope: Scope, candidate: Candidate, *, strategy: Str
     tx.execute(store.RETIRE_STANDBY, (now, scope.project, scope.environment, candidate.service))
     if previous:
         tx.execute(store.SET_STATE, ("standby", now, replaced))
-    values = (new, scope.project, scope.environment, *_candidate_values(candidate), "current", strategy, replaced)
+    values = (new, scope.project, scope.environment, *candidate_values(candidate), "current", strategy, replaced)
     tx.execute(store.INSERT_DEPLOYMENT, (*values, now, tx.clock.now_us(), now, seq))
     return get_deployment(tx, new)
 
@@ -149,11 +149,12 @@ def list_deployments(
 
 
 def active_deployments(reader: Reader) -> list[Deployment]:
-    """Return every deployment of the home whose child may be needed: those that answer and those that stand by."""
+    """Return every deployment of the home whose child may be needed: what answers, stands by or is tried beside it."""
     return [_deployment(row) for row in reader.rows(store.SELECT_ACTIVE)]
 
 
-def _candidate_values(candidate: Candidate) -> tuple[object, ...]:
+def candidate_values(candidate: Candidate) -> tuple[object, ...]:
+    """Return a candidate as the columns of its deployment's row, from `service` to `contract`."""
     return (
         candidate.service,
         candidate.model,

@@ -108,6 +108,13 @@ class NotANumber(BucleError, code="serving/not-a-number", status=500):
     next = "Nothing was predicted. `bucle rollback {service}` restores the version before."
 
 
+class ModelFailed(BucleError, code="serving/model-failed", status=500):
+    """The model raised an exception on a row; no prediction is given."""
+
+    message = "The model {model} version {version} failed on row {row}: {error}."
+    next = "Nothing was predicted. `bucle rollback {service}` restores the version before."
+
+
 class ModelUnavailable(BucleError, code="serving/model-unavailable", status=503):
     """The child process that holds the model died or did not answer in time."""
 

@@ -10,7 +10,8 @@ from bucle.ledger import Event
 class Deployed(Event, kind="serving.deployed", version=1):
     """A model version answers for a service from now on; `replaced` is the deployment that did until now, or empty.
 
-    Strategy: "replace" or "rollback"; `number` is that of the model version. The subject is the deployment.
+    Strategy: "replace", "rollback" or "rollout" (it came through one); `number` is that of the model version. The subject is
+    the deployment.
     """
 
     deployment: str
@@ -22,6 +23,32 @@ class Deployed(Event, kind="serving.deployed", version=1):
     runtime: str
     strategy: str
     replaced: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengerDeployed(Event, kind="serving.challenger_deployed", version=1):
+    """A model version takes part in a service beside the `champion` that answers it, because of a rollout.
+
+    The subject is the challenger's deployment; `number` is that of its model version.
+    """
+
+    deployment: str
+    service: str
+    model: str
+    number: int
+    model_version: str
+    release: str
+    runtime: str
+    champion: str
+    rollout: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengerWithdrawn(Event, kind="serving.challenger_withdrawn", version=1):
+    """A challenger takes part no longer; what answered before has all requests. The subject is its deployment."""
+
+    deployment: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True)

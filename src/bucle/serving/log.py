@@ -1,4 +1,7 @@
-"""The prediction log: a record for each request goes to the spool before the answer, and from there into the ledger."""
+"""The prediction log: a record for each request goes to the spool before the answer, and from there into the ledger.
+
+During a rollout the same record holds what each arm did, so that the evidence is as durable as the answers.
+"""
 
 import logging
 import threading
@@ -6,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import astuple
 
 from bucle.ledger import Ledger, Scope, Transaction, acting, because, from_us, within
 from bucle.serving import store
 from bucle.serving.contract import Value
 from bucle.serving.events import PredictionsLogged
+from bucle.serving.observations import Observation, ShadowRow
 from bucle.serving.spool import Position, Spool
 
 _log = logging.getLogger(__name__)
@@ -46,6 +51,14 @@ class LoggedRequest(msgspec.Struct, frozen=True, array_like=True):
     rows: list[LoggedRow]
 
 
+class LoggedEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One record of the spool: what was answered to a request, by each deployment that had a part in it, and what was seen."""
+
+    requests: list[LoggedRequest] = []
+    observations: list[Observation] = []
+    shadows: list[ShadowRow] = []
+
+
 class PredictionLog:
     """Nothing is answered that is not here: `append` is durable on return, `ship` moves it into the ledger, exactly once."""
 
@@ -53,7 +66,7 @@ class PredictionLog:
         self._ledger = ledger
         self._spool = Spool(folder, limit=limit, power=power)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(LoggedRequest)
+        self._decoder = msgspec.msgpack.Decoder(LoggedEntry)
         self._turn = threading.Lock()
         self._dirty = self._spool.waiting > 0
 
@@ -62,9 +75,13 @@ class PredictionLog:
         """How many bytes of predictions are not in the ledger yet."""
         return self._spool.waiting if self._dirty else 0
 
-    def append(self, request: LoggedRequest) -> None:
-        """Put a request's predictions on disk. Raises `serving/log-full`."""
-        self._spool.append(self._encoder.encode(request))
+    def append(self, *requests: LoggedRequest) -> None:
+        """Put the predictions of a request on disk, all of its parts or none. Raises `serving/log-full`."""
+        self.enter(LoggedEntry(list(requests)))
+
+    def enter(self, entry: LoggedEntry) -> None:
+        """Put a whole entry on disk. Raises `serving/log-full`."""
+        self._spool.append(self._encoder.encode(entry))
         self._dirty = True
 
     def ship(self) -> int:
@@ -96,12 +113,14 @@ class PredictionLog:
         self._forget(self._spool.drop(shipped))
         return new
 
-    def _record(self, requests: Sequence[LoggedRequest], reached: Sequence[Position]) -> int:
+    def _record(self, entries: Sequence[LoggedEntry], reached: Sequence[Position]) -> int:
         groups: dict[tuple[str, ...], list[LoggedRequest]] = {}
-        for request in requests:
+        for request in (request for entry in entries for request in entry.requests):
             groups.setdefault((request.project, request.environment, request.deployment, request.store), []).append(request)
         with self._ledger.write() as tx:
             new = sum(_record_group(tx, group) for group in groups.values())
+            tx.execute_many(store.INSERT_OBSERVATION, (astuple(each) for entry in entries for each in entry.observations))
+            tx.execute_many(store.INSERT_SHADOW, (astuple(each) for entry in entries for each in entry.shadows))
             tx.execute_many(store.UPSERT_SHIPPED, [(position.segment, position.offset) for position in reached])
         return new
 

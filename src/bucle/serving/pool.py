@@ -6,16 +6,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from bucle.errors import BucleError
-from bucle.runtimes import ProjectCodeFailed, Runner, RunnerDied, RunnerTimeout
+from bucle.runtimes import Runner, RunnerDied, RunnerTimeout
 from bucle.serving.deployments import Candidate
 from bucle.serving.errors import ModelUnavailable
-from bucle.serving.worker import InferOrder, Inferred, Loaded, LoadOrder
+from bucle.serving.worker import InferOrder, Inferred, Loaded, LoadOrder, Output
 
 Vector = list[float | None]
 
 _LARGEST_BATCH = 4096
 _LOAD_SECONDS = 120.0
-_INFER_SECONDS = 30.0
+INFER_SECONDS = 30.0
+"""How long a child may take to answer a batch, unless who asks has less patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class ChildKey:
 @dataclass(slots=True)
 class _Waiting:
     vectors: list[Vector]
-    answer: "Future[list[float | None]]"
+    answer: "Future[list[Output]]"
 
 
 class _ModelChild:
@@ -54,14 +55,14 @@ class _ModelChild:
             self._running()
             self._end_if_closed()
 
-    def infer(self, vectors: list[Vector]) -> list[float | None]:
+    def infer(self, vectors: list[Vector], patience: float = INFER_SECONDS) -> list[Output]:
         waiting = _Waiting(vectors, Future())
         with self._queue_lock:
             self._queue.append(waiting)
         while not waiting.answer.done():
             with self._turn:
                 if not waiting.answer.done():
-                    self._answer(self._take())
+                    self._answer(self._take(), patience)
                     self._end_if_closed()
         return waiting.answer.result()
 
@@ -84,16 +85,9 @@ class _ModelChild:
             batch, self._queue = self._queue[:taken], self._queue[taken:]
         return batch
 
-    def _answer(self, batch: list[_Waiting]) -> None:
+    def _answer(self, batch: list[_Waiting], patience: float) -> None:
         try:
-            outputs = self._call([vector for waiting in batch for vector in waiting.vectors])
-        except ProjectCodeFailed as error:
-            if len(batch) == 1:
-                batch[0].answer.set_exception(error)
-            else:  # the rows of one made the model raise; the others have done nothing wrong
-                for waiting in batch:
-                    self._answer([waiting])
-            return
+            outputs = self._call([vector for waiting in batch for vector in waiting.vectors], patience)
         except BaseException as error:
             for waiting in batch:
                 waiting.answer.set_exception(error)
@@ -104,10 +98,10 @@ class _ModelChild:
             waiting.answer.set_result(outputs[start:end])
             start = end
 
-    def _call(self, vectors: list[Vector]) -> list[float | None]:
+    def _call(self, vectors: list[Vector], patience: float) -> list[Output]:
         order = InferOrder(self._candidate.package, vectors)
         try:
-            outputs = self._running().call("bucle.serving.worker:infer", order, Inferred, timeout=_INFER_SECONDS).outputs
+            outputs = self._running().call("bucle.serving.worker:infer", order, Inferred, timeout=patience).outputs
         except (RunnerDied, RunnerTimeout) as error:
             self._discard()
             raise self._unavailable(error) from error
@@ -150,9 +144,12 @@ class ServicePool:
         """Start the candidate's child and load its model, unless it is warm. Raises `serving/model-unavailable`."""
         self._child(candidate).warm()
 
-    def infer(self, candidate: Candidate, vectors: list[Vector]) -> list[float | None]:
-        """Return one number for each vector, None where it is not finite. Raises `serving/model-unavailable`."""
-        return self._child(candidate).infer(vectors)
+    def infer(self, candidate: Candidate, vectors: list[Vector], patience: float = INFER_SECONDS) -> list[Output]:
+        """Return the output of each vector; a child that takes longer than `patience` seconds is ended.
+
+        Raises `serving/model-unavailable`.
+        """
+        return self._child(candidate).infer(vectors, patience)
 
     def pid(self, candidate: Candidate) -> int | None:
         """Return the process id of the candidate's child, None while there is none."""

@@ -1,24 +1,25 @@
-"""Predictions: from the rows of a request, through features and model, to logged answers."""
+"""Predictions: the rows of a request are answered by what is deployed, logged, and given back."""
 
 import contextvars
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
 from bucle.errors import BucleError
-from bucle.ledger import Ledger, Reader, Scope, current_context, from_us, new_id
+from bucle.ledger import Ledger, Reader, Scope, current_context, new_id
 from bucle.runtimes import Runner
 from bucle.serving import store
-from bucle.serving.contract import ClassLabel, Contract, Encoded, Encoder, Record, Value
+from bucle.serving.answering import AnsweredRow, Answerer, Live, all_answered
+from bucle.serving.arms import Arms, Duel, PartFailed, ShadowTask
+from bucle.serving.contract import ClassLabel, Encoder, Record, Value
 from bucle.serving.deployments import Candidate, Deployment, active_deployments, get_deployment
 from bucle.serving.errors import EmptyRequest, NotANumber, NothingDeployed, TooManyRows
-from bucle.serving.log import LoggedRequest, LoggedRow, PredictionLog, Shipper
+from bucle.serving.log import LoggedEntry, LoggedRequest, LoggedRow, PredictionLog, Shipper
 from bucle.serving.pool import ServicePool
 from bucle.serving.repeats import LoggedAnswer, Repeats
+from bucle.serving.splits import Split
 from bucle.serving.traffic import Meter
 
 LARGEST_REQUEST = 1000
@@ -29,7 +30,8 @@ class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answer: the probability of the label (or the value, or the place of the class), and the class decided for.
 
     `id` names the prediction for `bucle why`, `key` is the request's, `unseen` the inputs whose category training never saw.
-    Of a regression `label` is None.
+    Of a regression `label` is None. During a canary `arm` says who answered, "champion" or "challenger"; where that is not
+    the deployment that the request names, `deployment`, `version` and `model_version` are the row's own.
     """
 
     id: str
@@ -37,10 +39,14 @@ class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
     prediction: float
     label: ClassLabel | None = None
     unseen: tuple[str, ...] = ()
+    arm: str = ""
+    deployment: str = ""
+    version: int = 0
+    model_version: str = ""
 
 
 class Predictions(msgspec.Struct, frozen=True):
-    """The answers to a request in the order of its rows, and which model version gave them.
+    """The answers to a request in the order of its rows, and which model version gave them (or the first of them).
 
     `kind` says what the number is: the "probability" of `label`, its "class" or its "value".
     """
@@ -55,25 +61,6 @@ class Predictions(msgspec.Struct, frozen=True):
     label: str
     threshold: float | None
     predictions: list[Prediction]
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredRow:
-    """A row that a model answered: its key, the moment of its features (microseconds UTC), inputs in signature order."""
-
-    key: Value
-    moment_us: int
-    inputs: list[Value]
-    output: float
-    unseen: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """A deployment with what its first use compiled."""
-
-    deployment: Deployment
-    encoder: Encoder
 
 
 class Services:
@@ -94,7 +81,9 @@ class Services:
         self.log = PredictionLog(ledger, folder, limit=spool_limit, power=power)
         self.meter = Meter()
         self._repeats = Repeats(ledger, self.flush, inherited=self.log.waiting > 0)
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
+        self._answerer = Answerer(ledger, self.pool)
+        self.arms = Arms(self._answerer, self.pool, self.log)
         self._shipper = Shipper(self.flush)
 
     def start(self) -> None:
@@ -104,15 +93,20 @@ class Services:
     def close(self) -> None:
         """Ship what waits, stop the children."""
         self._shipper.stop()
+        self.arms.close()
         self.flush()
         self.log.close()
         self.pool.close()
 
-    def flush(self) -> None:
-        """Bring what was predicted and counted until now into the ledger, on nobody's account but its own."""
+    def ship(self) -> None:
+        """Bring what was predicted and seen until now into the ledger, on nobody's account but its own."""
         waiting = self._repeats.waiting()
         contextvars.Context().run(self.log.ship)
         self._repeats.shipped(waiting)
+
+    def flush(self) -> None:
+        """Bring what was predicted, seen and counted until now into the ledger."""
+        self.ship()
         contextvars.Context().run(self.meter.save, self._ledger, time.time_ns() // 1000)
 
     def settle(self) -> None:
@@ -125,7 +119,7 @@ class Services:
 
     def current(self, scope: Scope, service: str) -> Deployment:
         """Return the deployment that answers now. Raises `serving/nothing-deployed`."""
-        return self._current(scope, service).deployment
+        return self._answering(scope, service)[0].deployment
 
     def named(self, service: str) -> list[Deployment]:
         """Return what answers now under a service's name, in all projects and environments of the home."""
@@ -143,15 +137,10 @@ class Services:
         earlier = self._repeats.logged(self._repeats.request_id())
         if earlier:
             return self._again(earlier, rows)
-        live = self._current(scope, service)
+        live, duel = self._answering(scope, service)
         try:
             self._check_size(rows)
-            live.encoder.check(rows)
-            as_of_us = self._ledger.clock.now_us()
-            features = self._features(scope, live.encoder.contract, rows, as_of_us)
-            encoded = live.encoder.encode(rows, features)
-            answered = self._answered(live.deployment, rows, encoded, as_of_us)
-            answer = self.answer(live.deployment, answered, "online", client)
+            answer = self._answer(live, rows, client) if duel is None else self._share(duel, rows, client)
         except BucleError as error:
             self.meter.refused(scope, service, by_request=error.status < 500, nonfinite=isinstance(error, NotANumber))
             raise
@@ -170,71 +159,65 @@ class Services:
         ids = [each.id for each in self._repeats.logged(request)] if store == "offline" else []
         if not ids:
             ids = [new_id("pred") for _ in rows]
-            keys = (None if row.key is None else str(row.key) for row in rows)
-            entries = zip(ids, keys, rows, strict=True)
-            logged = [LoggedRow(id, key, row.moment_us, row.inputs, row.output) for id, key, row in entries]
-            self._log(request, deployment, logged, store, client)
-        return _answer(deployment, request, ids, rows)
+            self.log.append(_logged(request, deployment, list(zip(ids, rows, strict=True)), store, client))
+            self._repeats.note(request)
+        return _answer(request, [(deployment, id, row) for id, row in zip(ids, rows, strict=True)])
+
+    def _answer(self, live: Live, rows: Sequence[Record], client: str) -> Predictions:
+        answers = self._answerer.answer(live, rows, self._ledger.clock.now_us())
+        return self.answer(live.deployment, all_answered(answers), "online", client)
+
+    def _share(self, duel: Duel, rows: Sequence[Record], client: str) -> Predictions:
+        """Answer by both arms of a rollout; what they did is on disk before the answer leaves, or before the error does."""
+        request, at_us = self._repeats.request_id(), self._ledger.clock.now_us()
+        try:
+            shared = self.arms.answer(duel, rows, request, at_us)
+        except PartFailed as failed:
+            self.log.enter(LoggedEntry([], failed.observations))
+            self.arms.tell(duel.split.rollout, urgent=True)
+            raise failed.error from failed
+        answers = [(live.deployment, new_id("pred"), row) for live, row in shared.answers]
+        parts: dict[str, list[tuple[str, AnsweredRow]]] = {}
+        for deployment, id, row in answers:
+            parts.setdefault(deployment.id, []).append((id, row))
+        by_id = {live.deployment.id: live.deployment for live in (duel.champion, duel.challenger)}
+        logged = [_logged(request, by_id[id], part, "online", client) for id, part in parts.items()]
+        self.log.enter(LoggedEntry(logged, shared.observations))
+        self._repeats.note(request)
+        if duel.split.mode == "shadow":
+            self.arms.shadow(ShadowTask(duel, request, tuple(id for _, id, _ in answers), list(rows), at_us))
+        self.arms.tell(duel.split.rollout, urgent=any(each.failed for each in shared.observations))
+        return _answer(request, answers, duel)
 
     def _again(self, earlier: Sequence[LoggedAnswer], rows: Sequence[Record]) -> Predictions:
-        """Return what a request was answered before: by the deployment of that time, whichever answers now."""
+        """Return what a request was answered before: by the deployments of that time, whichever answer now."""
         with self._ledger.read() as reader:
-            live = self._loaded(reader, earlier[0].deployment)
-        key = live.encoder.contract.key
-        answered = [
-            AnsweredRow(row[key] if key else None, 0, each.inputs, each.output, live.encoder.unseen(each.inputs))
-            for each, row in zip(earlier, rows, strict=True)
-        ]
-        return _answer(live.deployment, self._repeats.request_id(), [each.id for each in earlier], answered)
+            lives = {id: self._loaded(reader, id) for id in {each.deployment for each in earlier}}
+        answers: list[tuple[Deployment, str, AnsweredRow]] = []
+        for each, row in zip(earlier, rows, strict=True):
+            live = lives[each.deployment]
+            key = live.encoder.contract.key
+            answered = AnsweredRow(row[key] if key else None, 0, each.inputs, each.output, live.encoder.unseen(each.inputs))
+            answers.append((live.deployment, each.id, answered))
+        return _answer(self._repeats.request_id(), answers)
 
-    def _answered(self, deployment: Deployment, rows: Sequence[Record], encoded: Encoded, at_us: int) -> list[AnsweredRow]:
-        key = deployment.candidate.contract.key
-        outputs = self._infer(deployment, encoded)
-        return [
-            AnsweredRow(row[key] if key else None, at_us, values, output, unseen)
-            for row, values, output, unseen in zip(rows, encoded.values, outputs, encoded.unseen, strict=True)
-        ]
-
-    def _infer(self, deployment: Deployment, encoded: Encoded) -> list[float]:
-        candidate = deployment.candidate
-        finite: list[float] = []
-        for number, output in enumerate(self.pool.infer(candidate, encoded.vectors)):
-            if output is None:
-                raise NotANumber(model=candidate.model, version=candidate.version, row=number, service=candidate.service)
-            finite.append(output)
-        return finite
-
-    def _log(self, request: str, deployment: Deployment, rows: list[LoggedRow], store: str, client: str) -> None:
-        self.log.append(
-            LoggedRequest(
-                request=request,
-                project=deployment.project,
-                environment=deployment.environment,
-                service=deployment.service,
-                deployment=deployment.id,
-                model_version=deployment.candidate.model_version,
-                event=deployment.event,
-                caller=current_context().actor,
-                client=client,
-                store=store,
-                at_us=time.time_ns() // 1000,
-                rows=rows,
-            )
-        )
-        self._repeats.note(request)
-
-    def _current(self, scope: Scope, service: str) -> _Live:
+    def _answering(self, scope: Scope, service: str) -> tuple[Live, Duel | None]:
+        """Return what answers for a service now and, during a rollout, both of its arms."""
         with self._ledger.read() as reader:
-            row = reader.row(store.SELECT_CURRENT_ID, (scope.project, scope.environment, service))
+            row = reader.row(store.SELECT_ANSWERING, (scope.project, scope.environment, service))
             if row is None:
                 raise NothingDeployed(service=service, environment=scope.environment)
-            return self._loaded(reader, row[0])
+            live = self._loaded(reader, row["id"])
+            if row["rollout"] is None:
+                return live, None
+            split = Split(row["rollout"], row["step"], row["challenger"], row["mode"], row["share"])
+            return live, Duel(split, live, self._loaded(reader, split.challenger))
 
-    def _loaded(self, reader: Reader, id: str) -> _Live:
+    def _loaded(self, reader: Reader, id: str) -> Live:
         live = self._live.get(id)
         if live is None:
             deployment = get_deployment(reader, id)
-            live = self._live[id] = _Live(deployment, Encoder(deployment.candidate.contract))
+            live = self._live[id] = Live(deployment, Encoder(deployment.candidate.contract))
         return live
 
     def _check_size(self, rows: Sequence[Record]) -> None:
@@ -243,35 +226,51 @@ class Services:
         if len(rows) > LARGEST_REQUEST:
             raise TooManyRows(rows=len(rows), limit=LARGEST_REQUEST)
 
-    def _features(self, scope: Scope, contract: Contract, rows: Sequence[Record], at_us: int) -> list[Record]:
-        """Read the features of each distinct entity once, as of `at_us`."""
-        from bucle.features import read_online_rows
 
-        if not contract.views:
-            return [{}] * len(rows)
-        names = sorted({key for view in contract.views for key in view.spine_keys})
-        entities = [tuple(row[name] for name in names) for row in rows]
-        distinct = list(dict.fromkeys(entities))
-        keys = [dict(zip(names, entity, strict=True)) for entity in distinct]
-        values = read_online_rows(self._ledger, scope, contract.views, keys, from_us(at_us))
-        found = dict(zip(distinct, cast(list[Record], values), strict=True))
-        return [found[entity] for entity in entities]
+def _logged(
+    request: str, deployment: Deployment, rows: Sequence[tuple[str, AnsweredRow]], store: str, client: str
+) -> LoggedRequest:
+    logged = [
+        LoggedRow(id, None if row.key is None else str(row.key), row.moment_us, row.inputs, row.output) for id, row in rows
+    ]
+    return LoggedRequest(
+        request=request,
+        project=deployment.project,
+        environment=deployment.environment,
+        service=deployment.service,
+        deployment=deployment.id,
+        model_version=deployment.candidate.model_version,
+        event=deployment.event,
+        caller=current_context().actor,
+        client=client,
+        store=store,
+        at_us=time.time_ns() // 1000,
+        rows=logged,
+    )
 
 
-def _answer(deployment: Deployment, request: str, ids: Sequence[str], rows: Sequence[AnsweredRow]) -> Predictions:
-    candidate, contract = deployment.candidate, deployment.candidate.contract
+def _answer(request: str, answers: Sequence[tuple[Deployment, str, AnsweredRow]], duel: Duel | None = None) -> Predictions:
+    first = answers[0][0]
+    canary = duel if duel is not None and duel.split.mode == "canary" else None
+    candidate, contract = first.candidate, first.candidate.contract
     return Predictions(
         request=request,
         service=candidate.service,
-        deployment=deployment.id,
+        deployment=first.id,
         model=candidate.model,
         version=candidate.version,
         model_version=candidate.model_version,
         kind=contract.kind,
         label=contract.label,
         threshold=contract.threshold,
-        predictions=[
-            Prediction(id, row.key, row.output, contract.decision(row.output), row.unseen)
-            for id, row in zip(ids, rows, strict=True)
-        ],
+        predictions=[_prediction(deployment, id, row, first, canary) for deployment, id, row in answers],
     )
+
+
+def _prediction(deployment: Deployment, id: str, row: AnsweredRow, first: Deployment, canary: Duel | None) -> Prediction:
+    candidate = deployment.candidate
+    given = (id, row.key, row.output, candidate.contract.decision(row.output), row.unseen)
+    arm = "" if canary is None else "challenger" if deployment.id == canary.split.challenger else "champion"
+    if deployment.id == first.id:
+        return Prediction(*given, arm)
+    return Prediction(*given, arm, deployment.id, candidate.version, candidate.model_version)

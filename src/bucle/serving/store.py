@@ -8,7 +8,11 @@ _COLUMNS = """id, project, environment, service, model, version, model_version, 
 release_id, contract, state, strategy, replaced, created_us, as_of_us, changed_us, event"""
 INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 SELECT_CURRENT = "SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
-SELECT_CURRENT_ID = "SELECT id FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'current'"
+SELECT_ANSWERING = """
+SELECT d.id, s.rollout, s.step, s.challenger, s.mode, s.share FROM deployment d
+LEFT JOIN traffic_split s ON s.project = d.project AND s.environment = d.environment AND s.service = d.service
+WHERE d.project = ? AND d.environment = ? AND d.service = ? AND d.state = 'current'
+"""
 SELECT_CURRENT_NAMED = "SELECT id FROM deployment WHERE service = ? AND state = 'current' ORDER BY event"
 SELECT_STANDBY = """
 SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? AND state = 'standby' ORDER BY event DESC LIMIT 1
@@ -18,11 +22,44 @@ SELECT_DEPLOYMENTS = "SELECT * FROM deployment WHERE project = ? AND environment
 SELECT_HISTORY = """
 SELECT * FROM deployment WHERE project = ? AND environment = ? AND service = ? ORDER BY event DESC LIMIT ?
 """
-SELECT_ACTIVE = "SELECT * FROM deployment WHERE state IN ('current', 'standby') ORDER BY event"
+SELECT_ACTIVE = "SELECT * FROM deployment WHERE state IN ('current', 'standby', 'challenger') ORDER BY event"
 SET_STATE = "UPDATE deployment SET state = ?, changed_us = ? WHERE id = ?"
 RETIRE_STANDBY = """
 UPDATE deployment SET state = 'retired', changed_us = ?
 WHERE project = ? AND environment = ? AND service = ? AND state = 'standby'
+"""
+
+INSERT_SPLIT = """
+INSERT INTO traffic_split (project, environment, service, rollout, step, challenger, mode, share)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+MOVE_SPLIT = "UPDATE traffic_split SET step = ?, mode = ?, share = ? WHERE project = ? AND environment = ? AND service = ?"
+SELECT_SPLIT = "SELECT * FROM traffic_split WHERE project = ? AND environment = ? AND service = ?"
+DELETE_SPLIT = "DELETE FROM traffic_split WHERE project = ? AND environment = ? AND service = ?"
+INSERT_OBSERVATION = """
+INSERT INTO rollout_observation (rollout, step, arm, rows, failed, seconds, cause, request, at_us, as_of_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_OBSERVATIONS = """
+SELECT position, step, arm, rows, failed, seconds, cause FROM rollout_observation
+WHERE rollout = ? AND position > ? ORDER BY position LIMIT ?
+"""
+INSERT_SHADOW = """
+INSERT INTO shadow_prediction (prediction, rollout, deployment, output, cause, counted, at_us, as_of_us)
+VALUES (?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (prediction, rollout) DO NOTHING
+"""
+SELECT_PAIRS = """
+SELECT s.prediction, p.output AS champion, s.output AS challenger, label.value AS label
+FROM shadow_prediction s JOIN prediction p ON p.id = s.prediction JOIN label ON label.prediction = s.prediction
+WHERE s.rollout = ? AND s.counted = 0 AND s.output IS NOT NULL AND p.as_of_us <= ?
+ORDER BY max(label.as_of_us, p.as_of_us + ?), s.prediction LIMIT ?
+"""
+COUNT_PAIR = "UPDATE shadow_prediction SET counted = 1 WHERE prediction = ? AND rollout = ?"
+SELECT_AGREEMENT = """
+SELECT count(*) AS rows, count(s.output) AS scored, sum(s.counted) AS counted, avg(abs(p.output - s.output)) AS distance,
+sum(CASE WHEN (p.output >= ?) <> (s.output >= ?) THEN 1 ELSE 0 END) AS differing,
+sum(CASE WHEN p.output <> s.output THEN 1 ELSE 0 END) AS unequal
+FROM shadow_prediction s JOIN prediction p ON p.id = s.prediction WHERE s.rollout = ?
 """
 
 INSERT_PREDICTION = """
@@ -53,6 +90,9 @@ SELECT_MOMENT = "SELECT as_of_us FROM prediction WHERE id = ? AND project = ? AN
 
 SELECT_OF_REQUEST = "SELECT id, deployment, inputs, output FROM prediction WHERE request = ? ORDER BY id"
 
+COUNT_LABELS = """
+SELECT count(*) FROM label WHERE project = ? AND environment = ? AND service = ? AND as_of_us >= ? AND as_of_us < ?
+"""
 SELECT_LABEL = "SELECT value, observed_us FROM label WHERE prediction = ?"
 INSERT_LABEL = """
 INSERT INTO label (prediction, project, environment, service, value, observed_us, as_of_us, caller, corrections, event)
@@ -97,6 +137,6 @@ def last_before(reader: Reader | Transaction, scope: Scope, service: str, key: s
     return row[0] if row else None
 
 
-def traffic_rows(reader: Reader, scope: Scope, service: str, since_us: int, until_us: int) -> Iterator[Row]:
+def traffic_rows(reader: Reader | Transaction, scope: Scope, service: str, since_us: int, until_us: int) -> Iterator[Row]:
     """Yield what was counted of a service's requests from `since_us` on and before `until_us`."""
     yield from reader.rows(SELECT_TRAFFIC, (scope.project, scope.environment, service, since_us, until_us))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bucle.ledger import Ledger, Reader, Scope
+from bucle.ledger import Ledger, Reader, Scope, Transaction
 from bucle.serving import store
 
 BOUNDS: tuple[float, ...] = tuple(round(0.0001 * 2 ** (step / 4), 9) for step in range(73))
@@ -103,7 +103,13 @@ class Meter:
         return self._since_start.setdefault(key, Traffic()), self._unsaved.setdefault(key, Traffic())
 
 
-def traffic_between(reader: Reader, scope: Scope, service: str, since_us: int, until_us: int) -> Traffic:
+def labels_between(reader: Reader | Transaction, scope: Scope, service: str, since_us: int, until_us: int) -> int:
+    """Return how many labels came for a service from `since_us` on and before `until_us` of the home's clock."""
+    row = reader.row(store.COUNT_LABELS, (scope.project, scope.environment, service, since_us, until_us))
+    return int(row[0]) if row else 0
+
+
+def traffic_between(reader: Reader | Transaction, scope: Scope, service: str, since_us: int, until_us: int) -> Traffic:
     """Return the counts of a service's requests from `since_us` on and before `until_us` of the home's clock."""
     total = Traffic()
     for row in store.traffic_rows(reader, scope, service, since_us, until_us):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SERVING_MODULES = ("numpy", "sklearn", "bucle.registry")
 """What a serving child imports while its first call is on its way."""
 
+_LONGEST_CAUSE = 200
+
 _MODELS: dict[str, "LoadedModel"] = {}
 
 
@@ -38,25 +40,40 @@ class InferOrder(msgspec.Struct, frozen=True, array_like=True):
     vectors: list[list[float | None]]
 
 
+Output = float | str | None
+"""A model's answer to a row: a number, None where it is not finite, or the text of the exception that the row raised."""
+
+
 class Inferred(msgspec.Struct, frozen=True, array_like=True):
-    """One number for each vector, None where it is not finite: the probability of the second class, or the value.
+    """One output for each vector: the probability of the second class, or the value; see `Output`.
 
     With more than two classes it is the place of the likeliest.
     """
 
-    outputs: list[float | None]
+    outputs: list[Output]
 
 
 def load(order: LoadOrder, child: "Child") -> Loaded:
     """Load a model and answer one vector, so that nothing is left to be imported at the first request."""
     model = _model(order.package, child)
-    infer(InferOrder(order.package, [[0.0] * len(model.package.signature.inputs)]), child)
+    answer_vectors(order.package, [[0.0] * len(model.package.signature.inputs)], child)
     return Loaded(order.package)
 
 
 def infer(order: InferOrder, child: "Child") -> Inferred:
-    """Answer vectors."""
-    return Inferred(answer_vectors(order.package, order.vectors, child))
+    """Answer vectors. A row on which the model raises does not take the others with it."""
+    _model(order.package, child)
+    try:
+        return Inferred(list(answer_vectors(order.package, order.vectors, child)))
+    except Exception:
+        return Inferred([_alone(order.package, vector, child) for vector in order.vectors])
+
+
+def _alone(package: str, vector: list[float | None], child: "Child") -> Output:
+    try:
+        return answer_vectors(package, [vector], child)[0]
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:_LONGEST_CAUSE]}"
 
 
 def answer_vectors(package: str, given: list[list[float | None]], child: "Child") -> list[float | None]:

@@ -6,12 +6,13 @@ from bucle.ledger import Ledger, Scope, StoredEvent, Subscription
 from bucle.work import store
 from bucle.work.items import Change, Link, NewItem, change_item, open_item
 
-_SEVERITY = {"degradation": "major", "data_quality": "major", "drift": "minor", "staleness": "minor"}
+_SEVERITY = {"degradation": "major", "data_quality": "major", "drift": "minor", "staleness": "minor", "rollout": "major"}
 _TITLE = {
     "degradation": "{service} predicts worse than it did: find out why and try something better",
     "drift": "The inputs of {service} have changed",
     "data_quality": "The inputs of {service} are not what they should be",
     "staleness": "{service} answers with a model that is too old",
+    "rollout": "A new version of {service} did worse than the one before and was rolled back: find out why",
 }
 
 

@@ -62,7 +62,9 @@ def _problems(bench: Bench, contract: Contract, answer: RehearseAnswer) -> Itera
         except (BucleError, RemoteError) as error:
             yield f"a request {name} is not answered: {error.text}", "Let the model itself deal with missing values."
             continue
-        if output is None or not math.isfinite(output):
+        if isinstance(output, str):
+            yield f"a request {name} is not answered: {output}", "Let the model itself deal with missing values."
+        elif output is None or not math.isfinite(output):
             yield f"a request {name} is answered with no number", "Let the model itself deal with missing values."
         elif contract.kind == "probability" and not 0 <= output <= 1:
             yield f"a request {name} is answered with {output:.4g}, which is no probability", "Return a classifier."

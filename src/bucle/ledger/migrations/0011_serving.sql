@@ -23,6 +23,46 @@ CREATE TABLE deployment (
 CREATE UNIQUE INDEX deployment_current ON deployment (project, environment, service) WHERE state = 'current';
 CREATE INDEX deployment_service ON deployment (project, environment, service, event);
 
+CREATE TABLE traffic_split (
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  rollout TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  challenger TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  share INTEGER NOT NULL,
+  PRIMARY KEY (project, environment, service)
+);
+
+CREATE TABLE rollout_observation (
+  position INTEGER PRIMARY KEY,
+  rollout TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  arm TEXT NOT NULL,
+  rows BIGINT NOT NULL,
+  failed BIGINT NOT NULL,
+  seconds REAL,
+  cause TEXT NOT NULL,
+  request TEXT NOT NULL,
+  at_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL
+);
+CREATE INDEX rollout_observation_rollout ON rollout_observation (rollout, position);
+
+CREATE TABLE shadow_prediction (
+  prediction TEXT NOT NULL,
+  rollout TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  output REAL,
+  cause TEXT NOT NULL,
+  counted INTEGER NOT NULL,
+  at_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  PRIMARY KEY (prediction, rollout)
+);
+CREATE INDEX shadow_prediction_rollout ON shadow_prediction (rollout, counted);
+
 CREATE TABLE prediction (
   id TEXT PRIMARY KEY,
   project TEXT NOT NULL,

@@ -81,3 +81,48 @@ CREATE TABLE promotion (
   event BIGINT NOT NULL
 );
 CREATE INDEX promotion_project ON promotion (project, environment, created_us);
+
+CREATE TABLE rollout (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  promotion TEXT NOT NULL,
+  target TEXT NOT NULL,
+  left_name TEXT NOT NULL,
+  model_version TEXT NOT NULL,
+  champion TEXT NOT NULL,
+  challenger TEXT NOT NULL,
+  policy TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  maturity BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  stepped_us BIGINT NOT NULL,
+  evidence TEXT NOT NULL,
+  prospect TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  created_us BIGINT NOT NULL,
+  ended_us BIGINT,
+  event BIGINT NOT NULL,
+  last BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX rollout_running ON rollout (project, environment, service) WHERE state = 'running';
+CREATE INDEX rollout_service ON rollout (project, environment, service, event);
+CREATE INDEX rollout_promotion ON rollout (promotion);
+
+CREATE TABLE rollout_point (
+  rollout TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  at_us BIGINT NOT NULL,
+  as_of_us BIGINT NOT NULL,
+  champion_rows BIGINT NOT NULL,
+  champion_failed BIGINT NOT NULL,
+  challenger_rows BIGINT NOT NULL,
+  challenger_failed BIGINT NOT NULL,
+  labelled BIGINT NOT NULL,
+  judgements TEXT NOT NULL,
+  PRIMARY KEY (rollout, number)
+);

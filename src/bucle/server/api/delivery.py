@@ -12,21 +12,31 @@ from bucle.delivery import (
     Delivery,
     NotOwnRepository,
     Promotion,
+    Prospect,
     Release,
     ReleaseDeployment,
     RolledBackTo,
+    Rollout,
+    RolloutShown,
+    abort,
+    advance,
     approve,
     deploy_automatically,
     get_check_run,
     get_promotion,
     get_release,
+    get_rollout,
     list_check_runs,
     list_promotions,
     list_releases,
+    list_rollouts,
+    newest_rollout,
     promote,
+    prospects,
     refuse,
     release_history,
     roll_back,
+    show,
 )
 from bucle.ledger import Scope, StoredEvent
 from bucle.pipelines import Runs
@@ -35,6 +45,7 @@ from bucle.server.routing import Body, Call, Route
 from bucle.serving import Services
 
 _PROJECT = "/api/v1/projects/{project}"
+_SERVICE = _PROJECT + "/services/{service}"
 
 
 def compose(house: House) -> None:
@@ -43,7 +54,9 @@ def compose(house: House) -> None:
     house.add(delivery)
     house.subscribe(delivery.repository_for_projects())
     house.subscribe(deploy_automatically(delivery))
+    house.subscribe(delivery.watch.subscription())
     house.busy_while(delivery.checker.activity)
+    house.busy_while(delivery.watch.activity)
     house.on_start(delivery.start)
     house.on_stop(delivery.close)
 
@@ -198,6 +211,55 @@ def refuse_promotion(call: Call) -> Promotion:
     return refuse(call.house.part(Delivery), call.scope.project, read_promotion(call).id, call.principal, call.body.reason)
 
 
+class AbortBody(Body, frozen=True):
+    """Why it may not go on."""
+
+    reason: str = ""
+
+
+def read_prospects(call: Call) -> list[Prospect]:
+    """Return what the rollouts of a promotion could detect with the traffic of the last days; none where none would begin."""
+    return prospects(call.house.part(Delivery), read_promotion(call))
+
+
+def read_rollouts(call: Call) -> list[RolloutShown]:
+    """Return the rollouts of an environment, the newest first, without how their evidence grew."""
+    now = call.house.ledger.clock.now()
+    with call.house.ledger.read() as reader:
+        found = list_rollouts(reader, call.scope, call.number("limit", 20, 1, 200))
+        return [show(reader, each, now, points=False) for each in found]
+
+
+def read_rollout(call: Call) -> RolloutShown:
+    """Return a rollout with its evidence over time. Raises `delivery/unknown-rollout`."""
+    with call.house.ledger.read() as reader:
+        found = get_rollout(reader, call.scope.project, call.path["rollout"])
+        call.own("delivery.read", found.environment)
+        return show(reader, found, call.house.ledger.clock.now())
+
+
+def read_service_rollout(call: Call) -> RolloutShown:
+    """Return the rollout of a service that is on, else its last. Raises `delivery/no-rollout`."""
+    call.house.part(Delivery).watch.judge()
+    return _shown(call, None)
+
+
+def advance_rollout(call: Call) -> RolloutShown:
+    """Let the next step begin on a person's word. Raises `delivery/no-rollout`."""
+    return _shown(call, advance(call.house.part(Delivery), call.scope, call.path["service"]))
+
+
+def abort_rollout(call: Call) -> RolloutShown:
+    """Give the version before all traffic again. Raises `delivery/no-rollout`."""
+    return _shown(call, abort(call.house.part(Delivery), call.scope, call.path["service"], call.body.reason))
+
+
+def _shown(call: Call, rollout: Rollout | None) -> RolloutShown:
+    with call.house.ledger.read() as reader:
+        found = rollout or newest_rollout(reader, call.scope, call.path["service"])
+        return show(reader, found, call.house.ledger.clock.now())
+
+
 def request_rollback(call: Call) -> RolledBackTo:
     """Bring a service, or the environment's release, back to what was before."""
     return roll_back(call.house.part(Delivery), call.scope, call.body.name)
@@ -298,6 +360,28 @@ ROUTES = [
         "Say no to a promotion; who asked, or who may approve",
         RefuseBody,
         reach="any",
+    ),
+    Route(
+        "GET",
+        _PROJECT + "/promotions/{promotion}/prospects",
+        read_prospects,
+        "delivery.read",
+        "What its rollouts could detect",
+        reach="any",
+    ),
+    Route("GET", _PROJECT + "/rollouts", read_rollouts, "delivery.read", "Rollouts, newest first", query=("limit",)),
+    Route(
+        "GET",
+        _PROJECT + "/rollouts/{rollout}",
+        read_rollout,
+        "delivery.read",
+        "A rollout with its evidence over time",
+        reach="any",
+    ),
+    Route("GET", _SERVICE + "/rollout", read_service_rollout, "delivery.read", "The rollout that is on, else the last"),
+    Route("POST", _SERVICE + "/rollout/advance", advance_rollout, "delivery.promote", "Let the next step begin"),
+    Route(
+        "POST", _SERVICE + "/rollout/abort", abort_rollout, "delivery.promote", "End it; the version before stays", AbortBody
     ),
     Route("POST", _PROJECT + "/rollback", request_rollback, "delivery.promote", "Go back to what was before", RollBackBody),
 ]

@@ -50,7 +50,7 @@ def compose(house: House) -> None:
     def due(event: StoredEvent) -> None:
         materialize_due(house.home, house.runners, _due(house, house.part(Codes)))
 
-    kinds = ("ledger.ticked", "project.environment_pointed", "serving.deployed")
+    kinds = ("ledger.ticked", "project.environment_pointed", "serving.deployed", "serving.challenger_deployed")
     house.subscribe(Subscription("features.materialize_due", kinds, due))
 
 

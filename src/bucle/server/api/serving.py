@@ -41,7 +41,8 @@ def compose(house: House) -> None:
     power = house.ledger.durability == "power"
     services = Services(house.ledger, folder, runner_starter(house.home, house.artifacts.root), power=power)
     house.add(services)
-    house.subscribe(Subscription("serving-settle", ("serving.deployed", "serving.withdrawn"), lambda event: services.settle()))
+    changes = ("serving.deployed", "serving.withdrawn", "serving.challenger_withdrawn")
+    house.subscribe(Subscription("serving-settle", changes, lambda event: services.settle()))
     house.add(Batches(house.home, house.artifacts, house.runners, services))
     house.on_start(services.start)
     house.on_stop(services.close)
