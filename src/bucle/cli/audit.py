@@ -1,4 +1,4 @@
-"""Audit: what the evidence shows of the workflow and of the maturity."""
+"""Audit: what the evidence shows of the workflow, of the maturity and of hidden debt."""
 
 from typing import Any
 
@@ -37,6 +37,25 @@ def maturity(session: Session) -> None:
     def human() -> None:
         session.table(("level", "criterion", "what", "met", "event", "why not"), [_row(each) for each in answer["criteria"]])
         click.echo(f"Level {answer['level']}, as of {answer['as_of']}.")
+
+    session.show(answer, human)
+
+
+@audit.command("debt", cls=Command)
+@click.option("--environment", "-e", default="production", show_default=True, help="Where to look for it.")
+@pass_session
+def debt(session: Session, environment: str) -> None:
+    """Show what the detectors of hidden technical debt find, with numbers, evidence and what to do."""
+    answer = session.client.get(session.client.path("audit", "debt"), {"environment": environment})
+
+    def human() -> None:
+        for each in answer["detectors"]:
+            click.echo(f"{each['id']} {each['title']}: {each['state']}")
+            click.echo(f"  {each['why']}")
+            for found in each["findings"]:
+                evidence = f" (events {', '.join(map(str, found['events']))})" if found["events"] else ""
+                click.echo(f"  - {found['where'] + ': ' if found['where'] else ''}{found['what']}{evidence}")
+                click.echo(f"    next: {found['next']}")
 
     session.show(answer, human)
 

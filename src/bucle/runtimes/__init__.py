@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bucle.runtimes.child import Child
-    from bucle.runtimes.code import Code, load_code
+    from bucle.runtimes.code import Code, described_commit, load_code
     from bucle.runtimes.errors import InstallFailed, ProjectCodeFailed, RunnerDied, RunnerTimeout
     from bucle.runtimes.installation import ensure_runtime, list_runtimes
     from bucle.runtimes.interpreter import Runtime, current_runtime
@@ -32,6 +32,7 @@ _FACE = {
     "RunnerTimeout": "errors",
     "Runtime": "interpreter",
     "current_runtime": "interpreter",
+    "described_commit": "code",
     "ensure_runtime": "installation",
     "list_runtimes": "installation",
     "load_code": "code",
@@ -54,6 +55,7 @@ __all__ = [
     "RunnerTimeout",
     "Runtime",
     "current_runtime",
+    "described_commit",
     "ensure_runtime",
     "list_runtimes",
     "load_code",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bucle.ledger import Home, aside
+from bucle.ledger import Home, Reader, aside
 from bucle.project import Checkout, DescribeRequest, ProjectDescription
 from bucle.runtimes import store
 from bucle.runtimes.installation import ensure_runtime
@@ -33,6 +33,12 @@ def load_code(home: Home, runners: RunnerPool, checkout: Checkout) -> Code:
     """
     runtime = ensure_runtime(home, checkout.lock) if checkout.lock.is_file() else current_runtime()
     return Code(checkout, runtime, _description(home, runners, checkout, runtime))
+
+
+def described_commit(reader: Reader, project: str, commit: str) -> ProjectDescription | None:
+    """Return what a commit declares, as it was described when its code was loaded; None when it never was. Starts no child."""
+    row = reader.row(store.SELECT_DESCRIBED, (project, commit))
+    return msgspec.json.decode(row["document"], type=ProjectDescription) if row else None
 
 
 def _description(home: Home, runners: RunnerPool, checkout: Checkout, runtime: Runtime) -> ProjectDescription:

@@ -11,3 +11,4 @@ SELECT_DESCRIPTION = "SELECT document FROM described_commit WHERE project = ? AN
 INSERT_DESCRIPTION = """
 INSERT INTO described_commit (project, commit_sha, runtime, document) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
+SELECT_DESCRIBED = "SELECT document FROM described_commit WHERE project = ? AND commit_sha = ? LIMIT 1"

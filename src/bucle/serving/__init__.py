@@ -31,7 +31,7 @@ from bucle.serving.errors import (
     UnknownService,
 )
 from bucle.serving.files import KINDS, fitted, kind_of, read_records
-from bucle.serving.history import Caller, LoggedPrediction, callers, get_prediction, recent_predictions
+from bucle.serving.history import Caller, LoggedPrediction, Use, callers, get_prediction, recent_predictions, uses_since
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
 from bucle.serving.observations import (
     Agreement,
@@ -89,6 +89,7 @@ __all__ = [
     "Traffic",
     "UnknownPrediction",
     "UnknownService",
+    "Use",
     "Value",
     "accept_challenger",
     "active_deployments",
@@ -120,6 +121,7 @@ __all__ = [
     "services_of",
     "standby_deployment",
     "traffic_between",
+    "uses_since",
     "withdraw",
     "withdraw_challenger",
 ]

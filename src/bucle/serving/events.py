@@ -101,3 +101,16 @@ class LabelCorrected(Event, kind="serving.label_corrected", version=1):
     old: float
     new: float
     observed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsRead(Event, kind="serving.predictions_read", version=1):
+    """Somebody read stored predictions of a service for the first time on this day of the home's clock (S-03).
+
+    `reader` is the principal, `client` the name that its program gives itself. The subject is the service.
+    """
+
+    service: str
+    reader: str
+    client: str
+    day: datetime

@@ -50,6 +50,41 @@ class Caller:
     last: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What somebody did with a service: "asks" for predictions, sends "labels", "reads" stored predictions (S-03).
+
+    `last` is None for asking: the moment is that of `event`, the newest entry in the ledger that shows it.
+    """
+
+    use: str
+    name: str
+    client: str
+    predictions: int
+    requests: int
+    last: datetime | None
+    event: int
+
+
+def uses_since(reader: Reader, scope: Scope, service: str, since_us: int) -> list[Use]:
+    """Return who used a service since a moment of the home's clock; what is in the ledger, so flush before."""
+    before = reader.row(store.SELECT_LAST_LOGGED, (since_us,))
+    where = (scope.project, scope.environment, service)
+    rows = reader.rows(store.SELECT_USES, (*where, before[0] if before else 0, *where, since_us, *where, since_us))
+    return [
+        Use(
+            row["use"],
+            row["name"],
+            row["client"],
+            int(row["predictions"]),
+            int(row["requests"]),
+            None if row["last_us"] is None else from_us(row["last_us"]),
+            row["event"],
+        )
+        for row in rows
+    ]
+
+
 def get_prediction(reader: Reader, id: str) -> LoggedPrediction | None:
     """Return a prediction that has reached the ledger, or None."""
     row = reader.row(store.SELECT_PREDICTION, (id,))

@@ -18,6 +18,7 @@ from bucle.serving.deployments import Candidate, Deployment, active_deployments,
 from bucle.serving.errors import EmptyRequest, NotANumber, NothingDeployed, TooManyRows
 from bucle.serving.log import LoggedEntry, LoggedRequest, LoggedRow, PredictionLog, Shipper
 from bucle.serving.pool import ServicePool
+from bucle.serving.readings import Readings
 from bucle.serving.repeats import LoggedAnswer, Repeats
 from bucle.serving.splits import Split
 from bucle.serving.traffic import Meter
@@ -80,6 +81,7 @@ class Services:
         self.pool = ServicePool(start)
         self.log = PredictionLog(ledger, folder, limit=spool_limit, power=power)
         self.meter = Meter()
+        self.readings = Readings()
         self._repeats = Repeats(ledger, self.flush, inherited=self.log.waiting > 0)
         self._live: dict[str, Live] = {}
         self._answerer = Answerer(ledger, self.pool)
@@ -108,6 +110,7 @@ class Services:
         """Bring what was predicted, seen and counted until now into the ledger."""
         self.ship()
         contextvars.Context().run(self.meter.save, self._ledger, time.time_ns() // 1000)
+        contextvars.Context().run(self.readings.save, self._ledger)
 
     def settle(self) -> None:
         """Close the children of deployments that neither answer nor stand by; call after a deployment changed."""

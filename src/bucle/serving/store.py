@@ -115,6 +115,29 @@ max(as_of_us) AS last_us
 FROM prediction WHERE project = ? AND environment = ? AND service = ? GROUP BY caller, client ORDER BY predictions DESC
 """
 
+COUNT_READING = """
+UPDATE prediction_reader SET requests = requests + ?, predictions = predictions + ?, last_us = ?
+WHERE project = ? AND environment = ? AND service = ? AND reader = ? AND client = ? AND day_us = ?
+"""
+INSERT_READING = """
+INSERT INTO prediction_reader (requests, predictions, last_us, project, environment, service, reader, client, day_us, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_USES = """
+SELECT 'asks' AS use, caller AS name, client, count(*) AS predictions, count(DISTINCT request) AS requests,
+  NULL AS last_us, max(logged) AS event
+FROM prediction WHERE project = ? AND environment = ? AND service = ? AND logged > ? GROUP BY caller, client
+UNION ALL
+SELECT 'labels', caller, '', count(*), count(DISTINCT event), max(as_of_us), max(event)
+FROM label WHERE project = ? AND environment = ? AND service = ? AND as_of_us >= ? GROUP BY caller
+UNION ALL
+SELECT 'reads', reader, client, sum(predictions), sum(requests), max(last_us), max(event)
+FROM prediction_reader WHERE project = ? AND environment = ? AND service = ? AND last_us >= ? GROUP BY reader, client
+"""
+SELECT_LAST_LOGGED = """
+SELECT coalesce(max(seq), 0) FROM event WHERE kind = 'serving.predictions_logged' AND as_of_us < ?
+"""
+
 
 def shipped_offsets(reader: Reader | Transaction) -> dict[str, int]:
     """Return how far each segment of the spool is in the ledger."""

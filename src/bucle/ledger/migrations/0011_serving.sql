@@ -121,3 +121,17 @@ CREATE TABLE serving_traffic (
   buckets TEXT NOT NULL
 );
 CREATE INDEX serving_traffic_as_of ON serving_traffic (project, environment, service, as_of_us);
+
+CREATE TABLE prediction_reader (
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  reader TEXT NOT NULL,
+  client TEXT NOT NULL,
+  day_us BIGINT NOT NULL,
+  requests BIGINT NOT NULL,
+  predictions BIGINT NOT NULL,
+  last_us BIGINT NOT NULL,
+  event BIGINT NOT NULL,
+  PRIMARY KEY (project, environment, service, reader, client, day_us)
+);

@@ -1,8 +1,10 @@
-"""Routes of the audit: the workflow and the maturity of a project, as the evidence shows them."""
+"""Routes of the audit: the workflow, the maturity and the hidden debt of a project, as the evidence shows them."""
 
 from dataclasses import dataclass
 
 from bucle.audit import Evidence, Maturity, WorkflowRow, audit_maturity, audit_workflow
+from bucle.server.debts import PRODUCTION, DebtReport, report_debt
+from bucle.server.problems import wanted_language
 from bucle.server.routing import Call, Route
 
 
@@ -28,7 +30,14 @@ def maturity(call: Call) -> Maturity:
     return audit_maturity(Evidence(call.house.ledger, call.path["project"]))
 
 
+def debt(call: Call) -> DebtReport:
+    """Return what the detectors of hidden debt say of an environment, production unless the query names another."""
+    scope = call.own("audit.read", call.query.get("environment", PRODUCTION))
+    return report_debt(call.house, scope, wanted_language(call.request.headers.get("accept-language", "")))
+
+
 ROUTES = [
     Route("GET", "/api/v1/projects/{project}/audit/workflow", workflow, "audit.read", "Kreuzberger's workflow."),
     Route("GET", "/api/v1/projects/{project}/audit/maturity", maturity, "audit.read", "Google's maturity level."),
+    Route("GET", "/api/v1/projects/{project}/audit/debt", debt, "audit.read", "Hidden debt, detected."),
 ]

@@ -133,7 +133,9 @@ def read_predictions(call: Call) -> list[LoggedPrediction]:
     """Return the newest predictions of a service with their labels."""
     call.house.part(Services).flush()
     with call.house.ledger.read() as reader:
-        return recent_predictions(reader, call.scope, call.path["service"], call.number("limit", 100, 1, 10_000))
+        found = recent_predictions(reader, call.scope, call.path["service"], call.number("limit", 100, 1, 10_000))
+    note_reading(call, call.scope, call.path["service"], len(found))
+    return found
 
 
 def read_prediction(call: Call) -> LoggedPrediction:
@@ -143,7 +145,15 @@ def read_prediction(call: Call) -> LoggedPrediction:
         found = get_prediction(reader, call.path["prediction"])
     if found is None or Scope(found.project, found.environment) != call.scope:
         raise UnknownId(id=call.path["prediction"])
+    note_reading(call, call.scope, found.service, 1)
     return found
+
+
+def note_reading(call: Call, scope: Scope, service: str, predictions: int) -> None:
+    """Count that the caller was given stored predictions, if it was given any (S-03)."""
+    if predictions:
+        now_us = call.house.ledger.clock.now_us()
+        call.house.part(Services).readings.note(scope, service, call.client, predictions, now_us)
 
 
 def read_callers(call: Call) -> list[Caller]:

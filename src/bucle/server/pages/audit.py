@@ -1,24 +1,31 @@
-"""The page of the audit: the workflow's table and the maturity's criteria."""
+"""The page of the audit: hidden debt, the maturity's criteria and the workflow's table."""
 
 from dataclasses import dataclass
 
 from bucle.audit import Evidence, Maturity, WorkflowRow, audit_maturity, audit_workflow
+from bucle.ledger import Scope
+from bucle.messages import language
+from bucle.server.debts import PRODUCTION, DebtReport, report_debt
 from bucle.server.pages.page import Page
+from bucle.server.problems import wanted_language
 from bucle.server.routing import Call
 
 
 @dataclass(frozen=True, slots=True)
 class AuditDocument:
-    """What the evidence proves of a project."""
+    """What the evidence proves of a project; `debt` is that of production, None for a reader who may not see it."""
 
     workflow: list[WorkflowRow]
     maturity: Maturity
+    debt: DebtReport | None
 
 
 def audit_document(call: Call) -> AuditDocument:
     """Return the audit of a project."""
-    evidence = Evidence(call.house.ledger, call.path["project"])
-    return AuditDocument(audit_workflow(evidence), audit_maturity(evidence))
+    evidence, production = Evidence(call.house.ledger, call.path["project"]), Scope(call.path["project"], PRODUCTION)
+    lang = wanted_language(call.request.headers.get("accept-language", ""), language())
+    debt = report_debt(call.house, production, lang) if call.may("audit.read", production) else None
+    return AuditDocument(audit_workflow(evidence), audit_maturity(evidence), debt)
 
 
 PAGES = (Page("/projects/{project}/audit", "audit.html.j2", audit_document, "audit.read", "Audit."),)

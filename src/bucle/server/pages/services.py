@@ -146,7 +146,7 @@ def service_document(call: Call) -> ServiceDocument:
         scope = call.scope if "environment" in call.request.query_params else elsewhere[-1]
         if scope not in elsewhere:
             raise NothingDeployed(service=name, environment=scope.environment)
-        return ServiceDocument(
+        document = ServiceDocument(
             name=name,
             environment=scope.environment,
             environments=[each.environment for each in elsewhere],
@@ -157,6 +157,10 @@ def service_document(call: Call) -> ServiceDocument:
             deployments=list_deployments(reader, scope, name, _DEPLOYMENTS),
             callers=callers(reader, scope, name),
         )
+    if call.request.url.path.endswith(".json") and document.predictions:  # a program reads; a person who looks consumes nothing
+        services, now_us = call.house.part(Services), call.house.ledger.clock.now_us()
+        services.readings.note(scope, name, call.client, len(document.predictions), now_us)
+    return document
 
 
 def _names(reader: Reader, scope: Scope) -> list[str]:
