@@ -1,6 +1,6 @@
 """The judges of a rollout, simulated through their own code: how often a healthy challenger is rolled back, a bad one found.
 
-    python bench/rollout_judges.py [--rollouts 1000] [--seed 20260407]
+    python bench/rollout_judges.py [--rollouts 200] [--seed 20260407]
 
 Each rollout looks after every canary request (latencies: after every fifth), at 10, 50 and 100 percent of the traffic with 200
 canary requests each. Intervals are Wilson's, 95 %. The seed is not one of the tests' own.
@@ -148,7 +148,7 @@ def line(name: str, found: list[int | None]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--rollouts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20260407)
     given = parser.parse_args()
     began = time.process_time()

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from bucle.artifacts import ArtifactStore
-from bucle.data import profile_values, psi
+from bucle.data import profile_values
 from bucle.features import FrameColumn, TrainingFrame
 from bucle.features.frames import KEY, TIME
 from bucle.monitoring import Reference
-from bucle.monitoring.reference import SIZES, comparable_distances
+from bucle.monitoring.betting import standing
+from bucle.monitoring.scores import scores_of, value_of
 from bucle.monitoring.training import FrameFiles, ReferenceMade, ReferenceOrder
 from bucle.runtimes import Runner, current_runtime
 
@@ -56,7 +57,7 @@ def stored(store: ArtifactStore, made: TrainingFrame, folder: Path) -> FrameFile
 
 def order(frames: list[FrameFiles], judged_from: datetime | None) -> ReferenceOrder:
     moment = int(judged_from.timestamp() * 1e6) if judged_from else None
-    return ReferenceOrder(tuple(frames), ("origin", "wind"), moment, DAY_US)
+    return ReferenceOrder(tuple(frames), ("origin", "wind"), moment, DAY_US, 1.0)
 
 
 def ask(runner: Runner, wanted: ReferenceOrder) -> str | None:
@@ -74,8 +75,11 @@ def test_the_frame_before_the_rows_that_the_model_was_judged_by_is_profiled(runn
     wind = reference.columns[1]
     nulls = past.table.group_by(pl.col(TIME).dt.date()).agg(pl.col("wind").is_null().mean())["wind"].max()
     assert wind.null_share == pytest.approx(nulls)
-    assert [len(distances) for distances in wind.distances] == [30] * len(SIZES)
-    assert all(list(distances) == sorted(distances) for distances in wind.distances)
+    assert [score.name for score in wind.scores] == ["location", "spread", "skew"]
+    location, origin = wind.scores[0], reference.columns[0].scores[0]
+    assert location.days == 30
+    assert not location.steady, "the wind differs from day to day by more than samples do"
+    assert (origin.name, origin.steady) == ("share of EWR", True)
     assert ask(runner, order(files, BEGIN + timedelta(days=30))) == made, "the same frame gives the same reference"
 
 
@@ -86,18 +90,18 @@ def test_without_a_frame_that_fits_there_is_no_reference(runner, store, tmp_path
     assert ask(runner, order([], None)) is None
 
 
-def test_small_windows_of_training_like_days_are_compared_with_equally_small_ones(runner, store, tmp_path: Path) -> None:
+def test_windows_of_any_size_lie_among_trainings_own_days(runner, store, tmp_path: Path) -> None:
     made = ask(runner, order([stored(store, frame(range(90)), tmp_path / "frame")], None))
     assert made is not None
     wind = store.get_json(made, Reference).columns[1]
-    assert comparable_distances(wind, SIZES[0] - 1) is None
+    location = scores_of(wind.profile)[0]
     chance = random.Random(7)
+    assert value_of(location, profile_values([10.0] * 31, wind.profile)) is None, "too few values say nothing"
     for rows in (40, 150, 600):
-        distances = comparable_distances(wind, rows)
-        assert distances is not None
         far = 0
         for _ in range(200):
             level = chance.gauss(10, 2)
-            profile = profile_values([chance.gauss(level, 3) for _ in range(rows)], wind.profile)
-            far += psi(wind.profile, profile) >= distances[len(distances) * 9 // 10]
-        assert far <= 0.2 * 200, f"about a tenth of windows of {rows} rows may be further than nine tenths of training's days"
+            value = value_of(location, profile_values([chance.gauss(level, 3) for _ in range(rows)], wind.profile))
+            assert value is not None
+            far += abs(standing(wind.scores[0], *value)[0]) > 1.96
+        assert far <= 0.1 * 200, f"about a twentieth of windows of {rows} rows may lie beyond two deviations"

@@ -1,6 +1,7 @@
 """Monitoring: windows of the prediction log, judged; alerts, few and true; the rule that asks for a retraining."""
 
 from bucle.monitoring.alerts import Alert, AlertState, Finding, acknowledge, fire, get_alert, list_alerts, open_alerts, resolve
+from bucle.monitoring.drifting import FeatureReport
 from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, UnknownAlert
 from bucle.monitoring.inspecting import Inspector
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
@@ -19,7 +20,7 @@ from bucle.monitoring.summaries import (
 from bucle.monitoring.terms import terms_of
 from bucle.monitoring.watches import Terms, Watch
 from bucle.monitoring.watching import Watched, Watching
-from bucle.monitoring.windows import FeatureReport, WindowReport
+from bucle.monitoring.windows import WindowReport
 
 __all__ = [
     "Alert",

@@ -53,7 +53,8 @@ class Inspector:
         if not frames:
             return None
         judged_from = version.evaluation.first_us if version.evaluation else None
-        order = ReferenceOrder(frames, terms.inputs, judged_from, terms.monitor.window_us)
+        monitor = terms.monitor
+        order = ReferenceOrder(frames, terms.inputs, judged_from, monitor.window_us, monitor.false_pages_per_month)
         try:
             with self._runners.lend(code.runtime, code.checkout) as runner:
                 entry = "bucle.monitoring.training:make_reference"

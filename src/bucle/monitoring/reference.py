@@ -1,30 +1,53 @@
-"""What training looked like: the profile of each input, and how unlike training as a whole its own days were."""
+"""What training looked like: the profile of each input, and how its own days differed from each other."""
 
-import bisect
+import math
+from collections.abc import Sequence
 
 import msgspec
 
 from bucle.data import ColumnProfile
 
-SIZES = tuple(2**power for power in range(5, 16))
-"""Window sizes for which the reference holds how far days of training lie from training as a whole."""
+_Z95 = 1.644854
+
+LEAST_DAYS = 20
+"""Training days without which nobody knows how much days differ."""
+
+
+class ScoreReference(msgspec.Struct, frozen=True):
+    """How a score (see `scores`) moved over training's `days`.
+
+    A day of n values has its mean of the score around `mean` with the variance `between + within / n`. `lasting` is the
+    variance between days as a long stretch of them shows it, greater where days resemble those before; both are 0 where days
+    differ by no more than samples do. `uncertain` is the variance of `mean` itself. `highest` is the highest evidence of a
+    drift that the detector found in training itself, which by definition had none.
+    """
+
+    name: str
+    days: int
+    mean: float
+    within: float
+    between: float
+    lasting: float
+    uncertain: float
+    highest: float = 0.0
+
+    @property
+    def steady(self) -> bool:
+        """Whether training's days were samples of one distribution."""
+        return self.lasting == 0.0
 
 
 class ColumnReference(msgspec.Struct, frozen=True):
-    """An input in training. `null_share` is the highest of any day.
-
-    `distances` holds, for each of `SIZES`, the sorted stability indices of training's days against training as a whole, as
-    windows of that size would show them.
-    """
+    """An input in training. `null_share` is the highest of any day. `scores` is empty when it had too few days."""
 
     name: str
     profile: ColumnProfile
     null_share: float
-    distances: tuple[tuple[float, ...], ...]
+    scores: tuple[ScoreReference, ...]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """The profile of a model version's training data; `days` windows of it were compared with the whole."""
+    """The profile of a model version's training data, which spans `days` windows."""
 
     rows: int
     days: int
@@ -32,10 +55,37 @@ class Reference(msgspec.Struct, frozen=True):
     columns: tuple[ColumnReference, ...]
 
 
-def comparable_distances(reference: ColumnReference, rows: int) -> tuple[float, ...] | None:
-    """Return the distances of training's days as windows of about `rows` rows show them; None for a window that is too small.
+def measure_days(name: str, days: Sequence[tuple[float, int]]) -> ScoreReference | None:
+    """Return how a score moved over days, given each one's mean and number of values; None with too few days."""
+    count = len(days)
+    if count < LEAST_DAYS:
+        return None
+    values = [value for value, _ in days]
+    mean = math.fsum(values) / count
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    noise = math.fsum(1 / rows for _, rows in days) / count
+    persistence, chance = _persistence(values, mean, variance)
+    if variance < noise * (1 + _Z95 * math.sqrt(2 / count)) and chance:
+        return ScoreReference(name, count, mean, 1.0, 0.0, 0.0, max(noise, variance) / count)
+    within = max(0.05, 1.0 - max(0.0, variance - noise))
+    generous = variance * (1 + math.sqrt(2 / count))  # so much of it may be missed in so many days
+    between = max(0.0, generous - within * noise)
+    lasting = max(between, generous * persistence - within * noise, 1e-9)
+    return ScoreReference(name, count, mean, within, between, lasting, max(lasting + within * noise, variance) / count)
 
-    The next smaller size is taken: its noise is greater, so the comparison errs on the quiet side.
+
+def _persistence(values: Sequence[float], mean: float, variance: float) -> tuple[float, bool]:
+    """Return by how much the variance of a long stretch's mean exceeds that of as many independent days, and if that may be 1.
+
+    Sums autocorrelations up to the first that could be chance, and is generous as few days teach little about long stretches.
     """
-    position = bisect.bisect_right(SIZES, rows) - 1
-    return reference.distances[position] if position >= 0 else None
+    total, count, least = 1.0, len(values), _Z95 / math.sqrt(len(values))
+    for lag in range(1, count // 4 + 1):
+        products = [(values[place] - mean) * (values[place - lag] - mean) for place in range(lag, count)]
+        correlation = math.fsum(products) / count / variance if variance else 0.0
+        if lag == 1 and correlation < least:
+            return 1.0 + 2 * max(0.0, correlation), True
+        total += 2 * max(0.0, correlation)
+        if correlation < least:
+            break
+    return total * (1 + math.sqrt(2 * total / count)), False

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bucle.data import ColumnProfile, Profile
-from bucle.monitoring.reference import SIZES, ColumnReference, Reference
+from bucle.monitoring.betting import MONTH_US, drift_threshold, highest_evidence
+from bucle.monitoring.reference import ColumnReference, Reference, ScoreReference, measure_days
+from bucle.monitoring.scores import LEAST_ROWS, Score, scores_of, value_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
 
     from bucle.artifacts import ArtifactStore
@@ -35,6 +36,7 @@ class ReferenceOrder(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     judged_from_us: int | None
     window_us: int
+    false_pages_per_month: float
 
 
 class ReferenceMade(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ def make_reference(order: ReferenceOrder, child: "Child") -> ReferenceMade:
         return ReferenceMade(None)
     frame = max(fitting, key=len)
     moments = frame.times.cast(pl.Datetime("us")).to_physical()
-    reference = profile_training(frame.to_polars().select(order.columns), moments, order.window_us)
+    reference = profile_training(frame.to_polars().select(order.columns), moments, order.window_us, order.false_pages_per_month)
     return ReferenceMade(store.put_json(reference))
 
 
@@ -76,41 +78,32 @@ def _was_learned_from(frame: "TrainingFrame", order: ReferenceOrder) -> bool:
     return order.judged_from_us is None or bool(last < order.judged_from_us)
 
 
-def profile_training(table: "pl.DataFrame", moments: "pl.Series", window_us: int) -> Reference:
+def profile_training(
+    table: "pl.DataFrame", moments: "pl.Series", window_us: int, false_pages_per_month: float = 1.0
+) -> Reference:
     """Return the reference of a table whose rows happened at `moments`, microseconds since 1970."""
     from bucle.data import profile_frame
 
     whole = profile_frame(table)
     windows = (moments // window_us).alias("window of training")
-    parts = table.with_columns(windows).partition_by(windows.name, include_key=False, maintain_order=True)
+    parts = table.with_columns(windows).sort(windows.name).partition_by(windows.name, include_key=False)
     days = [profile_frame(part, whole) for part in parts]
-    columns = tuple(_column(name, whole.columns[name], days) for name in table.columns)
+    threshold = drift_threshold(false_pages_per_month, table.width, MONTH_US / window_us)
+    columns = tuple(_column(name, whole.columns[name], days, threshold) for name in table.columns)
     return Reference(whole.rows, len(days), window_us, columns)
 
 
-def _column(name: str, whole: ColumnProfile, days: Sequence[Profile]) -> ColumnReference:
+def _column(name: str, whole: ColumnProfile, days: Sequence[Profile], threshold: float) -> ColumnReference:
     profiles = [day.columns[name] for day in days]
-    large = [profile.null_share for profile in profiles if profile.rows >= SIZES[0]]
-    return ColumnReference(name, whole, max(large, default=whole.null_share), _distances(whole, profiles))
+    large = [profile.null_share for profile in profiles if profile.rows >= LEAST_ROWS]
+    found = [_score(score, profiles, threshold) for score in scores_of(whole)]
+    null_share = max(large, default=whole.null_share)
+    return ColumnReference(name, whole, null_share, tuple(score for score in found if score is not None))
 
 
-def _distances(whole: ColumnProfile, days: Sequence[ColumnProfile]) -> tuple[tuple[float, ...], ...]:
-    """Return the sorted distances of days, each drawn anew at each size, so that like is compared with like.
-
-    The draws are seeded by the data's shape alone: the same frame gives the same reference.
-    """
-    import numpy as np
-
-    from bucle.data import psi
-
-    generator = np.random.default_rng([whole.rows, len(days)])
-    held = [day for day in days if day.rows]
-    return tuple(tuple(sorted(round(psi(whole, _drawn(generator, day, size)), 6) for day in held)) for size in SIZES)
-
-
-def _drawn(generator: "np.random.Generator", day: ColumnProfile, size: int) -> ColumnProfile:
-    import numpy as np
-
-    shares = np.array([*day.counts, day.nulls], dtype=np.float64)
-    *counts, nulls = generator.multinomial(size, shares / shares.sum()).tolist()
-    return msgspec.structs.replace(day, counts=tuple(counts), nulls=nulls, unseen=0)
+def _score(score: Score, days: Sequence[ColumnProfile], threshold: float) -> ScoreReference | None:
+    values = [value for day in days if (value := value_of(score, day)) is not None]
+    measured = measure_days(score.name, values)
+    if measured is None:
+        return None
+    return msgspec.structs.replace(measured, highest=highest_evidence(measured, score.stake, values, threshold))

@@ -5,36 +5,24 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bucle.data import ColumnProfile, Profile, add_profiles, profile_values, psi
+from bucle.data import ColumnProfile, Profile, add_profiles, profile_values
 from bucle.ledger import Reader
 from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Finding
-from bucle.monitoring.betting import DriftState, advance_drift, drift_threshold
+from bucle.monitoring.betting import MONTH_US, DriftState
+from bucle.monitoring.drifting import FeatureReport, drift_findings, judge_inputs
 from bucle.monitoring.loss import LossState, loss_phrase
 from bucle.monitoring.performance import Outcome, Performance, measure, measure_slices
 from bucle.monitoring.quality import QualityCheck, QualityFinding, judge
-from bucle.monitoring.reference import ColumnReference, Reference, comparable_distances
+from bucle.monitoring.reference import Reference
 from bucle.monitoring.watches import Watch, WatchState
 from bucle.serving import Traffic, Value, traffic_between
 
-_MONTH_US = 30 * 86_400_000_000
 _QUALITY_SHARE = 0.1
 """Which part of the false pages that a monitor allows may come from the checks of data quality."""
 _LEAST_SHARE = 0.01
 """A fault of fewer values than this share is left to the log: nobody is called for it."""
-
-
-class FeatureReport(msgspec.Struct, frozen=True):
-    """One input in a window: its counts, and what the drift detector says; None while there is not enough to say."""
-
-    name: str
-    profile: ColumnProfile
-    distance: float | None
-    p_value: float | None
-    evidence: float | None
-    threshold: float | None
-    drifted: bool
 
 
 class ServingReport(msgspec.Struct, frozen=True):
@@ -90,14 +78,14 @@ def evaluate_window(
 ) -> Evaluation:
     """Judge what was predicted from `since_us` on and before `until_us`; `reached` is a loss that passed the cost just now."""
     seen = _look(reader, watch, reference, since_us, until_us)
-    features, drift = _features(watch, reference, state, seen.profile)
+    features, drift = judge_inputs(reference, watch.terms.monitor, state.drift, seen.profile)
     quality = _quality(watch, reference, [feature.profile for feature in features])
     serving = _serving(traffic_between(reader, watch.scope, watch.service, since_us, until_us))
     performance = _performance(reader, watch, since_us, until_us)
     age = until_us - watch.terms.trained_us if watch.terms.trained_us is not None else None
     findings = [
         *_degradation(watch, state.loss, reached),
-        *_drift_findings(features),
+        *drift_findings(features, reference),
         *(_quality_finding(each) for each in quality),
         *_numerical(serving),
         *_staleness(watch, age),
@@ -146,57 +134,11 @@ def _look(reader: Reader, watch: Watch, reference: Reference | None, since_us: i
     return _Seen(rows, profile, tuple(sorted(logged)))
 
 
-def _features(
-    watch: Watch, reference: Reference | None, state: WatchState, seen: Profile | None
-) -> tuple[list[FeatureReport], dict[str, DriftState]]:
-    if reference is None or seen is None:
-        return [], state.drift
-    monitor = watch.terms.monitor
-    threshold = drift_threshold(monitor.false_pages_per_month, len(reference.columns), _MONTH_US / monitor.window_us)
-    reports: list[FeatureReport] = []
-    drift: dict[str, DriftState] = {}
-    for column in reference.columns:
-        profile = seen.columns[column.name]
-        report, drift[column.name] = _feature(column, profile, state.drift.get(column.name, DriftState()), threshold)
-        reports.append(report)
-    return reports, drift
-
-
-def _feature(
-    column: ColumnReference, profile: ColumnProfile, state: DriftState, threshold: float
-) -> tuple[FeatureReport, DriftState]:
-    training = comparable_distances(column, profile.rows)
-    distance = psi(column.profile, profile)
-    step = advance_drift(state, distance, training, threshold) if training is not None else None
-    if step is None:
-        return FeatureReport(column.name, _slim(profile), distance, None, None, None, drifted=False), state
-    evidence = step.state.evidence if not step.drifted else threshold
-    return FeatureReport(column.name, _slim(profile), distance, step.p_value, evidence, threshold, step.drifted), step.state
-
-
-def _slim(profile: ColumnProfile) -> ColumnProfile:
-    """Return a profile without its bins, which are those of the reference: a window keeps its counts alone."""
-    return msgspec.structs.replace(profile, edges=(), categories=())
-
-
-def _drift_findings(features: Sequence[FeatureReport]) -> list[Finding]:
-    return [
-        Finding(
-            "drift",
-            feature.name,
-            Phrase("alert.drift", {"name": feature.name, "distance": feature.distance, "share": 1 - feature.p_value}),
-            {"distance": feature.distance, "p_value": feature.p_value, "threshold": feature.threshold or 0.0},
-        )
-        for feature in features
-        if feature.drifted and feature.distance is not None and feature.p_value is not None
-    ]
-
-
 def _quality(watch: Watch, reference: Reference | None, profiles: Sequence[ColumnProfile]) -> list[QualityFinding]:
     if reference is None or not profiles:
         return []
     monitor = watch.terms.monitor
-    per_window = monitor.false_pages_per_month * monitor.window_us / _MONTH_US
+    per_window = monitor.false_pages_per_month * monitor.window_us / MONTH_US
     level = per_window * _QUALITY_SHARE / (2 * max(1, len(profiles)))
     found: list[QualityFinding] = []
     for column, profile in zip(reference.columns, profiles, strict=True):
