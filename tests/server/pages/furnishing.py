@@ -150,7 +150,9 @@ def _log(house: House, deployment: Deployment, rows: list[tuple[str, list[object
 
 def _alert(house: House) -> tuple[str, int]:
     """A degradation that was acknowledged with a note, and a drift that fires."""
-    moved = Phrase("alert.drift", {"name": EVIL, "distance": 0.4, "share": 0.99})
+    moved = Phrase(
+        "alert.drift_share", {"name": EVIL, "category": EVIL, "deviations": 4.0, "evidence": 99.0, "threshold": 60.0}
+    )
     with house.ledger.write() as tx:
         first = fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("degradation", "", moved, {"excess": 31.5}))
         fire(tx, PRODUCTION, "delay", "dep_1", "delay", AlertFinding("drift", EVIL, moved, {EVIL: 0.4}))

@@ -67,11 +67,11 @@ def test_the_probe_is_shown_where_it_was_planted(visitor: Client, furnished: Fur
 
 def test_what_an_alert_found_is_said_in_the_reader_s_language(visitor: Client, furnished: Furnished) -> None:
     for path in ("/projects/p/alerts", "/projects/p/services/delay?environment=production"):
-        for language, words in (("en", "has not looked like training"), ("es", "no se parece al entrenamiento")):
+        for language, words in (("en", "does not look like training"), ("es", "ya no se parece al entrenamiento")):
             assert words in html(visitor, path, language), (path, language)
     route = "/api/v1/projects/p/alerts?environment=production"
     answer = visitor._transport.send("GET", route, {"Accept-Language": "es"}, None)
-    assert "no se parece al entrenamiento" in answer.body.decode()
+    assert "ya no se parece al entrenamiento" in answer.body.decode()
 
 
 def test_every_page_has_a_twin_with_the_same_document(visitor: Client, furnished: Furnished) -> None:
