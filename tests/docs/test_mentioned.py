@@ -108,7 +108,7 @@ def test_codes_kinds_and_permissions_exist(page: Path) -> None:
 @EVERYWHERE
 def test_names_of_the_package_exist(page: Path) -> None:
     names = set(re.findall(r"\bbucle(?:\.[A-Za-z_]\w*)+", page.read_text("utf-8")))
-    files = {"bucle.toml", "bucle.git"}
+    files = {"bucle.toml", "bucle.git", "bucle.yml"}
     assert sorted(name for name in names - files if not _importable(name)) == []
 
 

@@ -135,9 +135,11 @@ def _tell(promotion: dict[str, Any]) -> None:
 
 
 def _run(session: Session, commit: str, hosted: bool, wanted: str) -> None:
-    from bucle.client import project_root
+    from bucle.client import project_root, push_commit
 
     root = None if hosted else project_root()
+    if root is not None and session.elsewhere:
+        commit, root = push_commit(session.client, root, commit), None
     body = {"commit": commit, "wanted": wanted, "source": str(root) if root else None}
     run = session.client.post(session.client.path("checks"), body)
     session.say(f"checking {run['commit'][:10]} ({run['id']})")

@@ -47,6 +47,11 @@ class Session:
         return self._client
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether a server was named by its address: it need not see this machine's disk."""
+        return bool(self.url or os.environ.get("BUCLE_URL"))
+
+    @property
     def repeated(self) -> bool:
         """Whether this call repeats one whose answer never came."""
         return self._attempt().repeated

@@ -50,6 +50,11 @@ class Client:
         return isinstance(self._transport, InProcessTransport)
 
     @property
+    def authorization(self) -> str | None:
+        """The Authorization header of its requests, None without a token."""
+        return self._headers.get("Authorization")
+
+    @property
     def project(self) -> str:
         """The project that is meant: as given, else that of the nearest bucle.toml. Raises `client/no-project`."""
         found = self._project or project_name()

@@ -57,3 +57,10 @@ class NoProject(BucleError, code="client/no-project"):
 
     message = "It is not clear which project is meant."
     next = "Run this within a project's folder, or name it with --project."
+
+
+class PushFailed(BucleError, code="client/push-failed", status=502):
+    """git could not bring a commit to the server."""
+
+    message = "The commit {commit} could not be pushed to {url}: {reason}."
+    next = "Check BUCLE_URL, and that BUCLE_TOKEN may push (delivery.write)."

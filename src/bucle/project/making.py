@@ -1,6 +1,8 @@
 """Making a project: from a template, or for somebody's own table. It appears whole or not at all."""
 
 import getpass
+import importlib.metadata
+import platform
 import re
 import shutil
 import subprocess
@@ -135,6 +137,8 @@ def _marks(name: str) -> dict[str, str]:
         "name": name,
         "package": _python_name(name, "project", set()),
         "bucle": __version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "uv": importlib.metadata.version("uv"),
         "owner": owner.replace("\\", "").replace('"', ""),
     }
 
