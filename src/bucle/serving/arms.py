@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,8 +83,9 @@ class PartFailed(Exception):
 class Arms:
     """Divides requests between champion and challenger, runs shadows, and notes what both did."""
 
-    def __init__(self, answerer: Answerer, pool: ServicePool, log: PredictionLog) -> None:
-        self._answerer, self._pool, self._log = answerer, pool, log
+    def __init__(self, answerer: Answerer, pool: ServicePool, log: PredictionLog, settle: Callable[[], None]) -> None:
+        """`settle` closes the children that nothing needs: a challenger may be withdrawn while its child starts."""
+        self._answerer, self._pool, self._log, self._settle = answerer, pool, log, settle
         self._watchers: tuple[Watcher, ...] = ()
         self._tasks: queue.Queue[ShadowTask | None] = queue.Queue(_WAITING)
         self._busy = 0
@@ -220,6 +221,7 @@ class Arms:
             try:
                 self._pool.warm(live.candidate)
                 self._died.discard(id)
+                self._settle()
             except Exception:
                 self._died.add(id)
                 _log.exception("the challenger %s cannot be started", id)

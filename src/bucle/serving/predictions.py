@@ -85,7 +85,7 @@ class Services:
         self._repeats = Repeats(ledger, self.flush, inherited=self.log.waiting > 0)
         self._live: dict[str, Live] = {}
         self._answerer = Answerer(ledger, self.pool)
-        self.arms = Arms(self._answerer, self.pool, self.log)
+        self.arms = Arms(self._answerer, self.pool, self.log, self.settle)
         self._shipper = Shipper(self.flush)
 
     def start(self) -> None:

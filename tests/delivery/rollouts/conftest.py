@@ -26,6 +26,7 @@ from bucle.serving import Candidate, Services, deploy, plan_candidate
 
 DEV = Scope("trips", "dev")
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
+MATURES_US = 2 * 3600 * 1_000_000
 TOML = """
 [project]
 name = "trips"
@@ -137,7 +138,7 @@ class Trial:
         with acting("olga", "devops_engineer"), self.house.ledger.write() as tx:
             champion = self.services.current(DEV, "delay")
             made = RolloutPolicy(**{"requests": 40, "labels": 20, **policy})
-            begun = begin_rollout(tx, DEV, "", candidate, champion, terms_of(tx, champion, made, tx.clock.now_us()))
+            begun = begin_rollout(tx, DEV, "", candidate, champion, terms_of(tx, champion, made, tx.clock.now_us(), MATURES_US))
         self.house.dispatcher.drain()
         return begun
 
@@ -145,6 +146,14 @@ class Trial:
         """Ask for predictions as any client would."""
         answer = self.client.post(self.client.path("services", "delay", "predict"), {"rows": list(rows)})
         return [answer | each for each in answer["predictions"]]
+
+    def advance(self, *, hours: int) -> None:
+        """Let hours pass on the home's clock."""
+        from bucle.ledger import Ticked
+
+        now = self.house.ledger.clock.now() + dt.timedelta(hours=hours)
+        self.house.ledger.move_clock(now, Ticked(now))
+        self.house.settle()
 
     def judged(self) -> RolloutShown:
         """Wait for the shadows, have everything judged, and return the rollout."""
