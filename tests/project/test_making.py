@@ -52,7 +52,7 @@ def test_a_blank_project_is_whole_and_committed(tmp_path: Path) -> None:
     )
     assert status.stdout == ""
     unfilled = re.compile(r"(?<!\$)\{\{")  # `${{` is the CI's
-    assert not [path for path in root.rglob("*") if path.is_file() and unfilled.search(path.read_text("utf-8", "ignore"))]
+    assert not [name for name in committed(root) if unfilled.search((root / name).read_text("utf-8"))]
     assert [path.name for path in tmp_path.iterdir()] == ["My Project"]
 
 
