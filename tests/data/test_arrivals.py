@@ -6,7 +6,7 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 
-from bucle.data import FileWatch, ingest_due
+from bucle.data import FileWatch, ingest_due, read_snapshot, validate_reviewed
 from bucle.ledger import Scope, Ticked, because
 from bucle.runtimes import Runner
 
@@ -135,3 +135,35 @@ def test_refused_data_are_not_announced(shop: Shop, ticker: Ticker) -> None:
     assert shop.events("data.ingestion_failed") == []
     assert ticker.tick(1) == 0
     assert len(shop.events("data.validated")) == 2
+
+
+def test_a_day_in_another_unit_is_vetoed_when_an_alert_has_the_data_looked_at(shop: Shop, ticker: Ticker) -> None:
+    """Its file was there from the beginning: on a replay clock nothing else makes anybody look before the month ends."""
+    schema = """
+    source = "orders"
+    [columns]
+    order_id = { type = "text" }
+    placed_at = { type = "instant" }
+    amount = { type = "number", rewritten = 0.25 }
+    city = { type = "text" }
+    paid = { type = "number" }
+    paid_at = { type = "instant" }
+    """
+    shop.write("schemas/orders.toml", schema)
+    whole = orders_table(2400).with_columns(
+        placed_at=pl.datetime_range(START, START + dt.timedelta(hours=2399), "1h", time_unit="us", time_zone="UTC", eager=True),
+        amount=pl.int_range(2400, eager=True) % 37 + 1.0,
+    )
+    faulty = pl.col("placed_at").dt.date() == (START + dt.timedelta(days=80)).date()
+    shop.put(whole.with_columns(amount=pl.when(faulty).then(pl.col("amount") * 1.609344).otherwise("amount")))
+    ticker.tick(24 * 10)
+    before = len(shop.events("data.validated"))
+    found = validate_reviewed(shop.home, shop.artifacts, shop.runners, shop.code(), shop.scope)
+    assert found == ["orders"]
+    (validated,) = shop.events("data.validated")[before:]
+    assert (validated.data["outcome"], validated.data["vetoed"]) == ("warn", ["2013-03-22"])
+    snapshot = shop.snapshot()
+    days = read_snapshot(shop.artifacts, snapshot, "orders", trainable=True).collect()["placed_at"].dt.date().unique().to_list()
+    assert (START + dt.timedelta(days=80)).date() not in days
+    assert {(START + dt.timedelta(days=79)).date(), (START + dt.timedelta(days=81)).date()} <= set(days)
+    assert (START + dt.timedelta(days=80)).date() in shop.read(shop.home.ledger.clock.now())["placed_at"].dt.date().to_list()

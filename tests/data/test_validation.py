@@ -156,3 +156,55 @@ def test_seasons_seen_at_inference_do_not_count_as_skew() -> None:
     seasonal = seasonal.with_columns(pl.col("at").cast(pl.Datetime("us", "UTC")))
     found = infer_schema(seasonal, "weather", timestamp="at")
     assert validate_frame(seasonal, found, timestamp="at", as_of_us=int(at[-1].timestamp() * 1e6)).outcome == "pass"
+
+
+def with_wind(days: int = 60, *, faulty: range = range(0), factor: float = 1.0, digits: int = 9) -> pl.DataFrame:
+    """Hourly wind in whole knots, written in miles an hour; on faulty days something else is written."""
+    chance, rows = random.Random(8), []
+    for day in range(days):
+        level = chance.uniform(4, 14)
+        for hour in range(24):
+            value = max(0, round(chance.gauss(level, 3))) * 1.150779
+            written = round(value * factor, digits) if day in faulty else value
+            rows.append((START + dt.timedelta(days=day, hours=hour), written))
+    return pl.DataFrame(rows, schema={"at": pl.Datetime("us", "UTC"), "wind": pl.Float64}, orient="row")
+
+
+WINDY = infer_schema(with_wind(), "weather", timestamp="at")
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1.609344, "mph -> km/h"), (0.44704, "mph -> m/s")])
+def test_days_written_in_another_unit_are_vetoed_and_no_others(factor: float, unit: str) -> None:
+    report = validate_frame(with_wind(90, faulty=range(70, 74), factor=factor), WINDY, timestamp="at")
+    odd = [finding for finding in report.findings if finding.check == "unit"]
+    assert report.outcome == "warn"
+    assert report.vetoed == ("2013-03-12", "2013-03-13", "2013-03-14", "2013-03-15")
+    assert all(unit in finding.message for finding in odd)
+
+
+def test_another_rounding_is_found_without_a_unit() -> None:
+    report = validate_frame(with_wind(90, faulty=range(70, 71), digits=1), WINDY, timestamp="at")
+    (odd,) = (finding for finding in report.findings if finding.check == "unit")
+    assert "another unit or rounding" in odd.message
+
+
+def test_a_day_is_judged_while_it_lasts_and_its_month_is_not() -> None:
+    report = validate_frame(with_wind(63, faulty=range(62, 63), factor=1.609344), WINDY, timestamp="at")
+    assert report.vetoed == ("2013-03-04",)
+
+
+def test_a_unit_that_stays_is_the_new_world() -> None:
+    report = validate_frame(with_wind(95, faulty=range(62, 95), factor=1.609344), WINDY, timestamp="at")
+    assert not [finding for finding in report.findings if finding.check == "unit"]
+
+
+def test_calm_and_stormy_days_are_no_other_unit() -> None:
+    table = with_wind(90)
+    day = pl.col("at").dt.ordinal_day()
+    stormy = table.with_columns(wind=pl.when(day == 80).then(pl.col("wind") + 5 * 1.150779).otherwise("wind"))
+    assert not [finding for finding in validate_frame(stormy, WINDY, timestamp="at").findings if finding.check == "unit"]
+
+
+def test_numbers_that_take_any_value_are_not_asked_how_they_are_written() -> None:
+    assert SCHEMA.columns["amount"].rewritten == 0
+    assert WINDY.columns["wind"].rewritten > 0

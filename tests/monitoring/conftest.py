@@ -53,6 +53,12 @@ class Watchtower:
     dispatcher: Dispatcher
     deployment: Deployment
     terms: Terms
+    reference: Reference
+
+    def use(self, reference: Reference) -> None:
+        """Compare with another training."""
+        self.reference = reference
+        self.deploy(2)
 
     def predict(self, at: datetime, rows: Sequence[tuple[list[Value], float, str | None]]) -> list[str]:
         logged = [LoggedRow(new_id("pred"), key, to_us(at), inputs, output) for inputs, output, key in rows]
@@ -126,10 +132,10 @@ def tower(tmp_path: Path, reference: Reference) -> Iterator[Watchtower]:
 
     services = Services(home.ledger, home.folder("spool"), never)  # type: ignore[arg-type]
     watching = Watching(
-        home.ledger, services, lambda deployment: Watched(made.terms, "blake3:" + "1" * 64), lambda id: reference
+        home.ledger, services, lambda deployment: Watched(made.terms, "blake3:" + "1" * 64), lambda id: made.reference
     )
     dispatcher = Dispatcher(home.ledger, watching.subscriptions())
-    made = Watchtower(home, services, watching, dispatcher, None, terms)  # type: ignore[arg-type]
+    made = Watchtower(home, services, watching, dispatcher, None, terms, reference)  # type: ignore[arg-type]
     made.deploy(1)
     yield made
     services.close()

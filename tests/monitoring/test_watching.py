@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+import polars as pl
 import pytest
 
 from bucle.ledger import EventFilter, Scope, format_instant, parse_instant, to_us
 from bucle.monitoring import WindowReport, list_alerts, open_alerts, store
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
+from bucle.monitoring.training import profile_training
 from bucle.monitoring.watches import WatchState
 
 SCOPE = Scope("flights", "production")
@@ -267,3 +269,24 @@ def test_a_window_is_counted_page_by_page_and_the_pages_add_up(tower, monkeypatc
     (evaluated,) = tower.home.ledger.events(EventFilter(kinds=("monitoring.window_evaluated",)))
     entries = tower.home.ledger.events(EventFilter(kinds=("serving.predictions_logged",)))
     assert {entries[0].seq, entries[-1].seq} <= set(evaluated.caused_by)
+
+
+def test_wind_in_another_unit_is_paged_by_the_first_day_that_has_it_with_the_unit(tower) -> None:
+    """The reference's wind is written in whole knots; a day of it in km/h is no stormier than other days."""
+    knots = 1.150779
+    chance = random.Random(21)
+    days = [[max(0, round(chance.gauss(chance.gauss(9, 2), 3))) * knots for _ in range(200)] for _ in range(60)]
+    table = pl.DataFrame({"origin": ["EWR", "JFK"] * 6000, "wind": [value for day in days for value in day]})
+    moments = pl.Series([day * 86_400_000_000 for day in range(60) for _ in range(200)])
+    tower.use(profile_training(table, moments, 86_400_000_000))
+    day = [round(chance.gauss(9, 3)) * knots for _ in range(120)]
+    tower.predict(BEGIN + HOUR, [(["EWR", value], 0.5, None) for value in day])
+    tower.predict(BEGIN + DAY + HOUR, [(["EWR", value * 1.609344], 0.5, None) for value in day])
+    tower.advance(BEGIN + DAY)
+    assert ("data_quality", "wind") not in kinds(tower)
+    tower.advance(BEGIN + 2 * DAY)
+    assert ("data_quality", "wind") in kinds(tower)
+    with tower.home.ledger.read() as reader:
+        (alert,) = (each for each in list_alerts(reader, SCOPE) if each.feature == "wind" and each.kind == "data_quality")
+    assert alert.fired == BEGIN + 2 * DAY
+    assert "mph -> km/h" in alert.sentence

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bucle.data.arrivals import FileWatch, announce_arrivals, ingest_due
+    from bucle.data.arrivals import FileWatch, announce_arrivals, ingest_due, validate_reviewed
     from bucle.data.differences import ColumnDiff, VersionDiff
     from bucle.data.distances import jensen_shannon, kolmogorov, profile_distances, psi
     from bucle.data.errors import DataRefused, NoVersion, ProfilesDiffer, UnknownFile, UnknownSource, UnknownVersion
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bucle.data.schemas import ColumnSchema, Schema, load_schema, schema_path, write_schema
     from bucle.data.snapshots import Snapshot, SnapshotVersion, source_specs, take_snapshot
     from bucle.data.sources import Source, SourceSpec, source
-    from bucle.data.validation import validate_frame
+    from bucle.data.validation import validate_frame, values_by_day
     from bucle.data.versions import (
         DatasetVersion,
         current_versions,
@@ -45,8 +45,16 @@ if TYPE_CHECKING:
         read_report,
         vetoed_months,
     )
+    from bucle.data.writings import CHANGED, MOST_VALUES, Writing, unit_of, writing_of
 
 _FACE = {
+    "validate_reviewed": "arrivals",
+    "CHANGED": "writings",
+    "MOST_VALUES": "writings",
+    "Writing": "writings",
+    "unit_of": "writings",
+    "writing_of": "writings",
+    "values_by_day": "validation",
     "INSTANT": "instants",
     "ColumnDiff": "differences",
     "ColumnProfile": "profiles",
@@ -123,7 +131,9 @@ _FACE = {
 }
 
 __all__ = [
+    "CHANGED",
     "INSTANT",
+    "MOST_VALUES",
     "ColumnDiff",
     "ColumnProfile",
     "ColumnSchema",
@@ -150,6 +160,7 @@ __all__ = [
     "ValidationReport",
     "VersionDiff",
     "VersionFile",
+    "Writing",
     "add_profiles",
     "announce_arrivals",
     "category_text",
@@ -190,12 +201,16 @@ __all__ = [
     "take_snapshot",
     "telling_leaks",
     "to_instants",
+    "unit_of",
     "validate",
     "validate_frame",
+    "validate_reviewed",
+    "values_by_day",
     "version_files",
     "vetoed_months",
     "visible_rows",
     "write_schema",
+    "writing_of",
 ]
 
 

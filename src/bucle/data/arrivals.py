@@ -120,6 +120,20 @@ def ingest_due(
     return arrived
 
 
+def validate_reviewed(home: Home, artifacts: ArtifactStore, runners: "RunnerPool", code: "Code", scope: Scope) -> list[str]:
+    """Validate now every source of an environment that has a reviewed schema and a version; return their names.
+
+    Called when monitoring sees bad inputs: what came in since the last look is judged before anybody trains on it. What fails
+    is an event, `data.ingestion_failed`.
+    """
+    with home.ledger.read() as reader:
+        known = [spec for spec in source_specs(code) if fitting_version(reader, scope, spec.name, spec.digest) is not None]
+    reviewed = [spec for spec in known if (code.checkout.root / schema_path(spec.name)).is_file()]
+    for spec in reviewed:
+        _try(home, scope, spec, partial(validate, home, artifacts, runners, code, scope, spec.name))
+    return [spec.name for spec in reviewed]
+
+
 def announce_arrivals(home: Home, artifacts: ArtifactStore, code: "Code", scope: Scope) -> int:
     """Emit `data.arrived` for each source with rows that became visible since the last time; return how many rows."""
     sources = {spec.name: spec.digest for spec in source_specs(code)}

@@ -89,7 +89,8 @@ class SourceProfiled(Event, kind="data.source_profiled", version=1):
 class Validated(Event, kind="data.validated", version=1):
     """Rows were checked against the reviewed schema and for leaks (K-14, K-19, G1-dv).
 
-    `outcome` is "pass", "warn" (value skew: the months in `vetoed` are not to be trained on) or "stop" (schema skew or leak).
+    `outcome` is "pass", "warn" (value skew: the months and days in `vetoed` are not to be trained on) or "stop" (schema skew or
+    leak).
     """
 
     source: str

@@ -48,7 +48,10 @@ def visible_rows(
     ]
     scans = [_visible(store, manifest.spec, fragment, as_of_us, start_us) for fragment in wanted]
     rows = pl.concat(scans, how="vertical") if scans else _nothing(store, manifest)
-    inside = [partition for partition in without if len(partition) > 4]
+    days = [partition for partition in without if len(partition) == len("2013-04-01")]
+    if days and wanted:
+        rows = rows.filter(~pl.col(manifest.spec.timestamp).dt.strftime("%Y-%m-%d").is_in(days))
+    inside = [partition for partition in without if len(partition) == len("2013-04")]
     by_year = any(len(fragment.partition) == 4 for fragment in wanted)
     if inside and by_year:
         rows = rows.filter(~pl.col(manifest.spec.timestamp).dt.strftime("%Y-%m").is_in(inside))

@@ -3,12 +3,23 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import polars as pl
 
 from bucle.data.distances import psi
 from bucle.data.profiles import Profile, add_profiles
 from bucle.data.schemas import ColumnSchema, ColumnType, Schema
-from bucle.data.validation import FEW, PARTITION, partition_profiles, type_of, with_partitions
+from bucle.data.validation import (
+    FEW,
+    LEAST_VALUES,
+    NEW_WORLD_DAYS,
+    PARTITION,
+    partition_profiles,
+    type_of,
+    values_by_day,
+    with_partitions,
+)
+from bucle.data.writings import CHANGED, MOST_VALUES, odd_days, writing_of
 
 _LARGEST_DOMAIN = 64
 _LEAST_SKEW = 0.5
@@ -31,7 +42,7 @@ def infer_schema(
     values. Range: what was seen and half its span beyond, more for what moves with the seasons; not below zero if values begin
     there. Skew: three times the largest change from month to month, at least 0.5; none for identifiers, moments, and what has
     changed by more than 0.25 already, such as a temperature, or for numbers of less than three months.
-    Freshness: ten times the longest gap.
+    Rewritten: for numbers that take few values, none of which is new to a day as a rule. Freshness: ten times the longest gap.
     """
     moments = set((late or {}).values()) | ({timestamp} if timestamp else set())
     parts = with_partitions(frame, timestamp)
@@ -42,6 +53,10 @@ def infer_schema(
         name: _column(frame[name], types[name], name in key or name == timestamp, parts, changes.get(name))
         for name in frame.columns
     }
+    if timestamp is not None:
+        written = [name for name in frame.columns if types[name] in ("integer", "number") and name not in {*key, *moments}]
+        rewritten = {name: _rewritten(frame, name, timestamp) for name in written}
+        columns |= {name: msgspec.structs.replace(columns[name], rewritten=share) for name, share in rewritten.items()}
     unique = tuple(key) if key and frame.select(key).drop_nulls().is_unique().all() else ()
     return Schema(source, columns, unique, _freshness(frame, timestamp))
 
@@ -59,6 +74,16 @@ def _column(column: pl.Series, type: ColumnType, identifies: bool, parts: pl.Dat
     tolerance = _TOLERANCE if values or least is not None else 0.0
     skew = 0.0 if change is None or change > _SEASONAL else round(max(_LEAST_SKEW, 3 * change), 2)
     return ColumnSchema(type, nulls, values, least, most, tolerance, skew)
+
+
+def _rewritten(frame: pl.DataFrame, name: str, timestamp: str) -> float:
+    """The share of values never written before that a day may have: none is asked of numbers that have no writing."""
+    if frame[name].n_unique() > MOST_VALUES:
+        return 0.0
+    days = list(values_by_day(frame, name, timestamp))
+    if writing_of(counts for _, counts in days) is None or odd_days(days, CHANGED, LEAST_VALUES, NEW_WORLD_DAYS):
+        return 0.0
+    return CHANGED
 
 
 def _has_distribution(column: pl.Series, type: ColumnType, key: Sequence[str]) -> bool:

@@ -28,6 +28,7 @@ class ColumnSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     most: float | None = None
     tolerance: float = 0.0
     skew: float = 0.0
+    rewritten: float = 0.0
 
 
 class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -84,7 +85,8 @@ def write_schema(schema: Schema, made_from: str) -> str:
     lines = [
         f"# Inferred from {made_from}. Review each line: from now on it decides what stops and what warns.",
         "# A column that is missing, unexpected, of another type, with too many nulls or too many values outside of its",
-        "# values or range stops the version; a change of distribution beyond `skew` warns and keeps the month from training.",
+        "# values or range stops the version; a change of distribution beyond `skew` warns and keeps the month from training;",
+        "# a day of whose values more than the share `rewritten` were never written before (another unit) is kept from it too.",
         f"source = {_toml(schema.source)}",
     ]
     if schema.unique:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SnapshotVersion(msgspec.Struct, frozen=True):
-    """A version in a snapshot: what reading it needs. `vetoed` are the months that training leaves out."""
+    """A version in a snapshot: what reading it needs. `vetoed` are the months and days that training leaves out."""
 
     id: str
     manifest: str

@@ -11,11 +11,21 @@ from bucle.data.profiles import Profile, add_profiles
 from bucle.data.profiling import profile_frame
 from bucle.data.reports import Finding, ValidationReport, judge
 from bucle.data.schemas import ColumnSchema, ColumnType, Schema
+from bucle.data.writings import odd_days
 from bucle.ledger import format_instant, from_us, parse_duration
 
 PARTITION = "__partition"
 FEW = 100
 """Partitions of fewer rows say nothing about a distribution."""
+
+LEAST_DAYS_OF_MONTH = 14
+"""Months of fewer days say nothing about how the months before differ from them."""
+
+LEAST_VALUES = 10
+"""Days of fewer values say nothing about how a number is written."""
+
+NEW_WORLD_DAYS = 28
+"""So many days in a row that are written otherwise are the new way of writing."""
 
 
 def validate_frame(
@@ -28,8 +38,8 @@ def validate_frame(
 ) -> ValidationReport:
     """Check a frame: unexpected and missing columns, types, nulls, domains, ranges, uniqueness, freshness, statistics.
 
-    With a `timestamp` each month is a partition and judged by itself. `late` gives the moment column of columns that become
-    known later: rows too young to know them are not counted as nulls.
+    With a `timestamp` each month is a partition and judged by itself, and each day by how its numbers are written. `late` gives
+    the moment column of columns that become known later: rows too young to know them are not counted as nulls.
     """
     findings = list(_columns(frame, schema))
     present = {name: column for name, column in schema.columns.items() if name in frame.columns}
@@ -38,7 +48,8 @@ def validate_frame(
     findings += _counted(parts, schema, fitting, _settled(frame, timestamp, late or {}, as_of_us))
     findings += _unique(frame, schema)
     findings += _fresh(frame, schema, timestamp, as_of_us)
-    findings += _skewed(parts, schema, fitting)
+    findings += _skewed(parts, schema, fitting, timestamp)
+    findings += _rewritten(frame, schema, fitting, timestamp)
     partitions = parts[PARTITION].unique().sort().to_list()
     checks = 2 * len(schema.columns) + sum(_count_checks(column) for column in schema.columns.values())
     checks += bool(schema.unique) + bool(schema.freshness)
@@ -189,15 +200,19 @@ def _fresh(frame: pl.DataFrame, schema: Schema, timestamp: str | None, as_of_us:
         yield Finding("freshness", timestamp, "value", message, 0, schema.where(timestamp))
 
 
-def _skewed(parts: pl.DataFrame, schema: Schema, fitting: dict[str, ColumnSchema]) -> Iterator[Finding]:
+def _skewed(parts: pl.DataFrame, schema: Schema, fitting: dict[str, ColumnSchema], timestamp: str | None) -> Iterator[Finding]:
     """Months whose statistics differ from those before them, unless the month after is like them: then the world has changed.
 
-    A month in doubt does not become part of what later ones are compared with.
+    A month in doubt does not become part of what later ones are compared with. A month of a few days is not judged: days that
+    follow each other are alike.
     """
     allowed = {name: column.skew for name, column in fitting.items() if column.skew > 0}
     before: Profile | None = None
     doubtful: list[tuple[str, Profile, dict[str, float]]] = []
+    short = _short_months(parts, timestamp)
     for partition, profile in partition_profiles(parts, list(allowed)):
+        if partition in short:
+            continue
         far = _far(before, profile, allowed)
         if before is not None and far and doubtful and not _far(doubtful[-1][1], profile, allowed):
             before = add_profiles(doubtful.pop()[1], profile)
@@ -210,6 +225,36 @@ def _skewed(parts: pl.DataFrame, schema: Schema, fitting: dict[str, ColumnSchema
             change = f"is {distance:.2f} from those before (allowed {allowed[name]:g})"
             message = f"The distribution of {name!r} in {partition} {change}."
             yield Finding("skew", name, "value", message, profile.rows, schema.where(name), partition)
+
+
+def _short_months(parts: pl.DataFrame, timestamp: str | None) -> set[str]:
+    if timestamp is None or timestamp not in parts.columns or not isinstance(parts.schema[timestamp], pl.Datetime):
+        return set()
+    days = parts.group_by(PARTITION).agg(pl.col(timestamp).dt.date().n_unique().alias("days"))
+    return set(days.filter(pl.col("days") < LEAST_DAYS_OF_MONTH)[PARTITION])
+
+
+def _rewritten(
+    frame: pl.DataFrame, schema: Schema, fitting: dict[str, ColumnSchema], timestamp: str | None
+) -> Iterator[Finding]:
+    """Days on which a number was written as never before, as another unit or rounding makes it."""
+    for name, column in fitting.items():
+        if column.rewritten > 0 and timestamp in frame.columns:
+            for odd in odd_days(values_by_day(frame, name, timestamp), column.rewritten, LEAST_VALUES, NEW_WORLD_DAYS):
+                cause = (
+                    f"a change of unit ({odd.unit}) makes them" if odd.unit else "another unit or rounding makes such values"
+                )
+                message = f"{odd.count} of {odd.rows} values of {name!r} on {odd.day} were never written before; {cause}."
+                yield Finding("unit", name, "value", message, odd.count, schema.where(name), odd.day)
+
+
+def values_by_day(frame: pl.DataFrame, name: str, timestamp: str) -> Iterator[tuple[str, dict[float, int]]]:
+    """Yield each day (UTC) with how often each value of a number occurs on it, in order of time."""
+    value, day = pl.col(name).cast(pl.Float64), pl.col(timestamp).dt.strftime("%Y-%m-%d")
+    finite = frame.lazy().filter(value.is_finite() & pl.col(timestamp).is_not_null())
+    counted = finite.group_by(day.alias("day"), value.alias("value")).len().sort("day").collect()
+    for (key,), rows in counted.partition_by("day", as_dict=True, include_key=False, maintain_order=True).items():
+        yield str(key), dict(rows.rows())
 
 
 def _far(before: Profile | None, profile: Profile, allowed: dict[str, float]) -> dict[str, float]:
@@ -244,4 +289,9 @@ def _settled(frame: pl.DataFrame, timestamp: str | None, late: dict[str, str], a
 
 
 def _count_checks(column: ColumnSchema) -> int:
-    return (column.nulls < 1) + bool(column.values or column.least is not None or column.most is not None) + (column.skew > 0)
+    return (
+        (column.nulls < 1)
+        + bool(column.values or column.least is not None or column.most is not None)
+        + (column.skew > 0)
+        + (column.rewritten > 0)
+    )

@@ -78,7 +78,7 @@ def get_version(reader: Reader | Transaction, id: str, project: str | None = Non
 
 
 def vetoed_months(reader: Reader | Transaction, version: str) -> tuple[str, ...]:
-    """Return the months of a version that are not to be trained on, as "2013-04"."""
+    """Return the months and days of a version that are not to be trained on, as "2013-04", "2013-04-08"."""
     return tuple(row["month"] for row in reader.rows(store.SELECT_VETOES, (version,)))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bucle.data import ColumnProfile
+from bucle.data import ColumnProfile, Writing
 
 _Z95 = 1.644854
 
@@ -38,12 +38,16 @@ class ScoreReference(msgspec.Struct, frozen=True):
 
 
 class ColumnReference(msgspec.Struct, frozen=True):
-    """An input in training. `null_share` is the highest of any day. `scores` is empty when it had too few days."""
+    """An input in training. `null_share` is the highest of any day. `scores` is empty when it had too few days.
+
+    `writing` holds the values that a number takes, None for one that takes many.
+    """
 
     name: str
     profile: ColumnProfile
     null_share: float
     scores: tuple[ScoreReference, ...]
+    writing: Writing | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):

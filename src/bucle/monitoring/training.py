@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bucle.data import ColumnProfile, Profile
+from bucle.data import MOST_VALUES, ColumnProfile, Profile, Writing, values_by_day, writing_of
 from bucle.monitoring.betting import MONTH_US, drift_threshold, highest_evidence
 from bucle.monitoring.reference import ColumnReference, Reference, ScoreReference, measure_days
 from bucle.monitoring.scores import LEAST_ROWS, Score, scores_of, value_of
@@ -82,6 +82,8 @@ def profile_training(
     table: "pl.DataFrame", moments: "pl.Series", window_us: int, false_pages_per_month: float = 1.0
 ) -> Reference:
     """Return the reference of a table whose rows happened at `moments`, microseconds since 1970."""
+    import polars as pl
+
     from bucle.data import profile_frame
 
     whole = profile_frame(table)
@@ -90,6 +92,8 @@ def profile_training(
     days = [profile_frame(part, whole) for part in parts]
     threshold = drift_threshold(false_pages_per_month, table.width, MONTH_US / window_us)
     columns = tuple(_column(name, whole.columns[name], days, threshold) for name in table.columns)
+    dated = table.with_columns(moments.cast(pl.Datetime("us")).alias(windows.name))
+    columns = tuple(msgspec.structs.replace(each, writing=_writing(dated, each, windows.name)) for each in columns)
     return Reference(whole.rows, len(days), window_us, columns)
 
 
@@ -99,6 +103,14 @@ def _column(name: str, whole: ColumnProfile, days: Sequence[Profile], threshold:
     found = [_score(score, profiles, threshold) for score in scores_of(whole)]
     null_share = max(large, default=whole.null_share)
     return ColumnReference(name, whole, null_share, tuple(score for score in found if score is not None))
+
+
+def _writing(table: "pl.DataFrame", column: ColumnReference, moment: str) -> Writing | None:
+    if column.profile.kind != "number" or not table.schema[column.name].is_numeric():
+        return None
+    if table[column.name].n_unique() > MOST_VALUES:
+        return None
+    return writing_of(counts for _, counts in values_by_day(table, column.name, moment))
 
 
 def _score(score: Score, days: Sequence[ColumnProfile], threshold: float) -> ScoreReference | None:

@@ -1,6 +1,7 @@
 """Windows: a stretch of the prediction log, judged against training, against labels, against the monitor's limits."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,7 +15,7 @@ from bucle.monitoring.betting import MONTH_US, DriftState
 from bucle.monitoring.drifting import FeatureReport, drift_findings, judge_inputs
 from bucle.monitoring.loss import LossState, loss_phrase
 from bucle.monitoring.performance import Outcome, Performance, measure, measure_slices
-from bucle.monitoring.quality import QualityCheck, QualityFinding, judge
+from bucle.monitoring.quality import QualityCheck, QualityFinding, judge, judge_writing, never_written
 from bucle.monitoring.reference import Reference
 from bucle.monitoring.watches import Watch, WatchState
 from bucle.serving import Traffic, Value, traffic_between
@@ -79,7 +80,7 @@ def evaluate_window(
     """Judge what was predicted from `since_us` on and before `until_us`; `reached` is a loss that passed the cost just now."""
     seen = _look(reader, watch, reference, since_us, until_us)
     features, drift = judge_inputs(reference, watch.terms.monitor, state.drift, seen.profile)
-    quality = _quality(watch, reference, [feature.profile for feature in features])
+    quality = _quality(watch, reference, [feature.profile for feature in features], seen.unwritten)
     serving = _serving(traffic_between(reader, watch.scope, watch.service, since_us, until_us))
     performance = _performance(reader, watch, since_us, until_us)
     age = until_us - watch.terms.trained_us if watch.terms.trained_us is not None else None
@@ -109,16 +110,20 @@ def evaluate_window(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a window holds: its predictions, their inputs counted on the reference's bins, the seqs of their log entries."""
+    """What a window holds: its predictions, their inputs counted on the reference's bins, the seqs of their log entries.
+
+    `unwritten` counts, by input, the values that lie among those of training but were never written there.
+    """
 
     rows: int
     profile: Profile | None
     logged: tuple[int, ...]
+    unwritten: dict[str, Counter[float]]
 
 
 def _look(reader: Reader, watch: Watch, reference: Reference | None, since_us: int, until_us: int) -> _Seen:
     """Count a window page by page: a busy service's day does not fit into memory."""
-    rows, profile, logged = 0, None, set[int]()
+    rows, profile, logged, unwritten = 0, None, set[int](), dict[str, Counter[float]]()
     for page in store.window_pages(reader, (*watch.place, watch.deployment), since_us, until_us):
         rows += len(page)
         entries = logged | {row["logged"] for row in page}
@@ -131,15 +136,24 @@ def _look(reader: Reader, watch: Watch, reference: Reference | None, since_us: i
             }
             counted = Profile(len(page), columns)
             profile = counted if profile is None else add_profiles(profile, counted)
-    return _Seen(rows, profile, tuple(sorted(logged)))
+            for position, column in enumerate(reference.columns):
+                if column.writing is not None:
+                    new = never_written((row[position] for row in inputs), column.writing)
+                    unwritten.setdefault(column.name, Counter()).update(new)
+    return _Seen(rows, profile, tuple(sorted(logged)), unwritten)
 
 
-def _quality(watch: Watch, reference: Reference | None, profiles: Sequence[ColumnProfile]) -> list[QualityFinding]:
+def _quality(
+    watch: Watch,
+    reference: Reference | None,
+    profiles: Sequence[ColumnProfile],
+    unwritten: Mapping[str, Counter[float]],
+) -> list[QualityFinding]:
     if reference is None or not profiles:
         return []
     monitor = watch.terms.monitor
     per_window = monitor.false_pages_per_month * monitor.window_us / MONTH_US
-    level = per_window * _QUALITY_SHARE / (2 * max(1, len(profiles)))
+    level = per_window * _QUALITY_SHARE / (3 * max(1, len(profiles)))
     found: list[QualityFinding] = []
     for column, profile in zip(reference.columns, profiles, strict=True):
         seldom = 1 / max(1, reference.rows)
@@ -148,6 +162,8 @@ def _quality(watch: Watch, reference: Reference | None, profiles: Sequence[Colum
             judge(column.name, "null_share", profile.nulls, profile.rows, max(column.null_share, seldom), level),
             judge(column.name, strange, profile.unseen, profile.rows, 2 * seldom, level),
         ]
+        rewritten = judge_writing(column, unwritten.get(column.name, Counter()), profile.known, seldom, level)
+        found += [rewritten] if rewritten is not None else []
         found += [check for check in checks if check is not None and check.count >= _LEAST_SHARE * check.rows]
     return found
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 from starlette.responses import Response
 
 from bucle.data import (
@@ -25,6 +26,7 @@ from bucle.data import (
     read_report,
     rows_visible,
     validate,
+    validate_reviewed,
     version_files,
     vetoed_months,
 )
@@ -41,7 +43,10 @@ _DATA = "/api/v1/projects/{project}/data"
 
 
 def compose(house: House) -> None:
-    """Put in the code of each environment; at each tick, and when an environment changes, ingest what is due."""
+    """Put in the code of each environment; at each tick, and when an environment changes, ingest what is due.
+
+    When monitoring alerts about bad inputs, validate again: the veto is there before anybody trains.
+    """
     codes, watch = Codes(house.home, house.runners), FileWatch()
     house.add(codes)
 
@@ -51,7 +56,19 @@ def compose(house: House) -> None:
         awaited = partial(_awaited, serving)
         ingest_due(house.home, house.artifacts, house.runners, codes.active(), watch, awaited)
 
+    def alerted(event: StoredEvent) -> None:
+        if event.decode(AlertTerms).alert_kind == "data_quality":
+            scope = Scope(event.project, event.environment)
+            validate_reviewed(house.home, house.artifacts, house.runners, codes.of(scope), scope)
+
     house.subscribe(Subscription("data.ingest_due", ("ledger.ticked", "project.environment_pointed"), due))
+    house.subscribe(Subscription("data.alerts", ("monitoring.alert_fired",), alerted))
+
+
+class AlertTerms(msgspec.Struct, frozen=True):
+    """The field of `monitoring.alert_fired` that decides whether the data are looked at again."""
+
+    alert_kind: str
 
 
 def _awaited(serving: set[Scope], code: Code, scope: Scope) -> set[str]:
