@@ -48,7 +48,10 @@ class StepStarted(Event, kind="pipelines.step_started", version=1):
 
 @dataclass(frozen=True, slots=True)
 class StepFinished(Event, kind="pipelines.step_finished", version=1):
-    """A step's output is committed: by its own attempt, or taken from the cache; `miss` says why it had to run."""
+    """A step's output is committed: by its own attempt, or taken from the cache; `miss` says why it had to run.
+
+    `reads` are files and hosts that the project's code read beside the step's inputs (S-06); a hit read nothing.
+    """
 
     run: str
     step: str
@@ -64,6 +67,7 @@ class StepFinished(Event, kind="pipelines.step_finished", version=1):
     peak_mb: float
     inputs: list[str]
     outputs: list[str]
+    reads: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ from bucle.errors import BucleError
 from bucle.pipelines.codecs import NotPlain, decode_tree, decode_value, encode_value, named, own_modules
 from bucle.pipelines.errors import StepFailed, StepNotImportable, StepTimeout, UnsupportedValue
 from bucle.pipelines.orders import Failure, Result, Usage, WorkOrder
+from bucle.pipelines.reads import Recorder, recording
 from bucle.pipelines.sessions import session_of
 from bucle.project import Definitions, describe_exception, load_project_file, user_line
 from bucle.tracking import RunLog, collecting
@@ -87,7 +88,7 @@ def execute(order: WorkOrder, place: Workplace) -> Result:
         arguments = _arguments(order, place)
         token = _work.set(Work(order, place))
         try:
-            with session_of(None), _logging(log, order, place), _limited(order):
+            with session_of(None), _logging(log, order, place), _limited(order), _recording(order, place) as recorder:
                 value = _call(function, arguments)
         finally:
             _work.reset(token)
@@ -99,7 +100,7 @@ def execute(order: WorkOrder, place: Workplace) -> Result:
         return Result(order.step, order.attempt, clock.stop(), failure=_failure(error, order, place), log=log)
     finally:
         own_modules.reset(own)
-    return Result(order.step, order.attempt, clock.stop(), output, log=log)
+    return Result(order.step, order.attempt, clock.stop(), output, log=log, reads=recorder.reads())
 
 
 def timed_out(seconds: float) -> Failure:
@@ -158,6 +159,12 @@ def _failure(error: BaseException, order: WorkOrder, place: Workplace) -> Failur
 def _relative(file: str, root: Path) -> str:
     path = Path(file)
     return str(path.relative_to(root)) if path.is_relative_to(root) else file
+
+
+def _recording(order: WorkOrder, place: Workplace) -> AbstractContextManager[Recorder]:
+    """Record what project code reads beside its inputs; what bucle's own steps read by themselves is their inputs."""
+    built_in = order.target.startswith("bucle.")
+    return recording(place.root, (place.store.root, place.scratch), only_from_project=built_in)
 
 
 @contextmanager

@@ -161,9 +161,11 @@ class Journal:
             miss = self._miss(tx, step.id)
             event = StepFinished(
                 run.id, _name(step), step.call, order.attempt, False, miss, run.request.runtime, usage.node, usage.pid,
-                usage.seconds, usage.cpu_seconds, usage.peak_mb, used, made,
+                usage.seconds, usage.cpu_seconds, usage.peak_mb, used, made, [read.name for read in result.reads],
             )  # fmt: skip
             seq = tx.emit(event, step.id)
+            if result.reads or parts.files:
+                store.insert_reads(tx, run.scope, step.id, result.reads, parts.files, run.request.root, seq)
             with because(seq):
                 tracked = self._track(tx, step, order, result, began, ended)
             tx.execute(

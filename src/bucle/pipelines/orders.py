@@ -3,6 +3,7 @@
 import msgspec
 
 from bucle.pipelines.codecs import ValueRef
+from bucle.pipelines.reads import Read
 from bucle.tracking import RunLog
 
 
@@ -59,7 +60,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What an attempt leaves: an output or a failure, and what the code logged."""
+    """What an attempt leaves: an output or a failure, what the code logged, and what it read beside its inputs."""
 
     step: str
     attempt: int
@@ -67,3 +68,4 @@ class Result(msgspec.Struct, frozen=True):
     output: ValueRef | None = None
     failure: Failure | None = None
     log: RunLog = msgspec.field(default_factory=RunLog)
+    reads: tuple[Read, ...] = ()

@@ -94,6 +94,36 @@ class Attempt:
     log: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class StepRead:
+    """A file or host that a step of a run read beside its inputs, or that its code names (S-06).
+
+    `opened` says that it was seen to be read, `in_key` that its content is part of the step's cache key; `where` is the line
+    of the project that led to it; `event` is the seq of the step's `pipelines.step_finished`. For a step that was taken from
+    the cache it is what the step that was executed had read.
+    """
+
+    run: str
+    call: str
+    kind: str
+    name: str
+    where: str | None
+    opened: bool
+    in_key: bool
+    event: int
+
+
+def list_reads(reader: Reader, run_id: str) -> list[StepRead]:
+    """Return what the steps of a run read beside their inputs, in the order of the steps."""
+    return [
+        StepRead(
+            row["run"], row["call"], row["kind"], row["name"], row["place"], bool(row["opened"]), bool(row["in_key"]),
+            row["event"],
+        )
+        for row in reader.rows(store.SELECT_READS, (run_id,))
+    ]  # fmt: skip
+
+
 def get_pipeline_run(reader: Reader, run_id: str, project: str | None = None) -> PipelineRun:
     """Return a run. Raises `pipelines/unknown-run` (also for a run of another project)."""
     row = store.one(reader, store.SELECT_RUN, run_id)

@@ -1,9 +1,12 @@
 """How runs, steps, attempts and cached outputs live in the ledger."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from bucle.ledger import Reader, Row, Scope, Transaction
+from bucle.pipelines.reads import Read, data_name
 
 Reads = Reader | Transaction
 
@@ -80,6 +83,14 @@ LAST_CACHED = """
 SELECT key, parts, settings FROM step_cache WHERE project = ? AND environment = ? AND name = ?
 ORDER BY created_us DESC LIMIT 3
 """
+DELETE_READS = "DELETE FROM step_read WHERE step = ?"
+INSERT_READ = """
+INSERT INTO step_read (step, project, environment, kind, name, place, opened, in_key, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_READS = """
+SELECT step.run, step.call, step_read.* FROM step JOIN step_read ON step_read.step = coalesce(step.hit_of, step.id)
+WHERE step.run = ? AND step.state = 'done' ORDER BY step.planned_us, step_read.kind, step_read.name
+"""
 INSERT_FIRING = """
 INSERT INTO trigger_firing (event, project, environment, pipeline, kind, run) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
@@ -135,6 +146,21 @@ def end_attempt(
 ) -> bool:
     """End an attempt if it still runs; False means that it was ended before, and its result must be thrown away."""
     return tx.execute(END_ATTEMPT, (state, ended_us, pid, node, reason, step, number)) == 1
+
+
+def insert_reads(
+    tx: Transaction, scope: Scope, step: str, reads: Iterable[Read], named: Iterable[str], root: str, event: int
+) -> None:
+    """Enter what an attempt read, and the files that its code names, whose content is in its key, read or not."""
+    real = os.path.realpath(root)
+    in_key = {name for each in named if (name := data_name(str(Path(real, each)), real)) is not None}
+    found: dict[tuple[str, str], str | None] = {(read.kind, read.name): read.where for read in reads}
+    silent = [("file", name) for name in sorted(in_key) if ("file", name) not in found]
+    tx.execute(DELETE_READS, (step,))
+    for kind, name in (*found, *silent):
+        opened, where = (kind, name) in found, found.get((kind, name))
+        values = (scope.project, scope.environment, kind, name, where, opened, kind == "file" and name in in_key, event)
+        tx.execute(INSERT_READ, (step, *values))
 
 
 def lose_attempts(tx: Transaction, run: str, now_us: int) -> list[tuple[str, int, str]]:

@@ -95,3 +95,16 @@ CREATE TABLE new_rows (
   rows BIGINT NOT NULL,
   PRIMARY KEY (project, environment, source, event)
 );
+
+CREATE TABLE step_read (
+  step TEXT NOT NULL,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  place TEXT,
+  opened INTEGER NOT NULL,
+  in_key INTEGER NOT NULL,
+  event BIGINT NOT NULL,
+  PRIMARY KEY (step, kind, name)
+);
