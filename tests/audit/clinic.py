@@ -114,8 +114,8 @@ class Clinic:
         self._promote(f"release:{run.commit}")
         return commit
 
-    def train(self, **parameters: object) -> str:
-        """Train in production and bring the version to all traffic; return its name."""
+    def train(self, *, live: bool = True, **parameters: object) -> str:
+        """Train in production, bring the version to all traffic unless it need not be live, and return its name."""
         with acting("dora", "data_scientist"):
             code = code_of(self.house.part(Delivery), PRODUCTION)
             ingest_all(self.house.home, self.house.artifacts, self.house.runners, code, PRODUCTION)
@@ -124,7 +124,8 @@ class Clinic:
         assert run.state == "done" and run.model_version, run.failure
         with self.house.ledger.read() as reader:
             name = find_version(reader, "clinic", run.model_version).name
-        self._promote(name)
+        if live:
+            self._promote(name)
         return name
 
     def ask(self, name: str, *visits: int) -> list[str]:

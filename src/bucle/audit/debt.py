@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from bucle.audit.consumers import audit_consumers
 from bucle.audit.debts import Debt, DebtRow
+from bucle.audit.dependencies import audit_dependencies
 from bucle.audit.live import Live, read_live
 from bucle.ledger import Ledger, Scope, from_us
 
 Detector = Callable[[Ledger, Live], DebtRow]
-DETECTORS: tuple[Detector, ...] = (audit_consumers,)
+DETECTORS: tuple[Detector, ...] = (audit_consumers, audit_dependencies)
 
 
 def audit_debt(ledger: Ledger, scope: Scope) -> Debt:

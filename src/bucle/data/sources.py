@@ -19,7 +19,7 @@ class SourceSpec(msgspec.Struct, frozen=True):
 
     `parts` names the pieces of that digest, so that a change of the rules can be told. `known_at` gives, for a late column,
     the column that holds the moment from which it is known; `accepted`, for a column that tells a label almost perfectly,
-    why that is honest.
+    why that is honest. `owner` is who answers for the data, empty for whoever owns the project.
     """
 
     name: str
@@ -35,6 +35,7 @@ class SourceSpec(msgspec.Struct, frozen=True):
     line: int
     doc: str
     accepted: dict[str, str] = {}
+    owner: str = ""
 
     @property
     def where(self) -> str:
@@ -69,6 +70,7 @@ class Source(Definition):
         created: str | None = None,
         nulls: Sequence[str] = (),
         accepted: Mapping[str, str] | None = None,
+        owner: str = "",
         name: str = "",
     ) -> None:
         self.__wrapped__ = function
@@ -82,6 +84,7 @@ class Source(Definition):
         self.created = created
         self.nulls = tuple(nulls)
         self.accepted = dict(accepted or {})
+        self.owner = owner
         self._refuse_nonsense()
 
     def __call__(self, raw: "pl.LazyFrame") -> "pl.LazyFrame":
@@ -109,6 +112,7 @@ class Source(Definition):
             line=self.line,
             doc=(self.__doc__ or "").strip().split("\n")[0],
             accepted=self.accepted,
+            owner=self.owner,
         )
 
     def _refuse_nonsense(self) -> None:
@@ -136,6 +140,7 @@ def source(
     created: str | None = None,
     nulls: Sequence[str] = (),
     accepted: Mapping[str, str] | None = None,
+    owner: str = "",
     name: str = "",
 ) -> Callable[[Cleaning], Source]:
     """Declare a source: Parquet or CSV files by a glob relative to the project, and the decorated function that cleans them.
@@ -144,7 +149,8 @@ def source(
     the cleaned rows. `timestamp` is the column of the moment that a row is about; `key` identifies a row; `known_at` gives for
     each late column the column of the moment from which it is known; `created` is the column of the moment when the row was
     recorded: before it the row does not exist. `nulls` are texts that mean null in CSV files. `accepted` names columns that
-    were reviewed and may tell a label almost perfectly, each with the reason. Moments may be datetimes of any unit and zone,
+    were reviewed and may tell a label almost perfectly, each with the reason. `owner` names who answers for the data, when that
+    is not the charter's owner. Moments may be datetimes of any unit and zone,
     dates or ISO texts; naive ones are UTC. Raises `data/bad-source`.
     """
 
@@ -158,6 +164,7 @@ def source(
             created=created,
             nulls=nulls,
             accepted=accepted,
+            owner=owner,
             name=name,
         )
 

@@ -58,8 +58,8 @@ class Recorder:
     """Collects readings of one attempt; `keep` are folders of bucle's own, in which a step may read what it likes."""
 
     def __init__(self, root: Path, keep: tuple[Path, ...], *, only_from_project: bool) -> None:
-        self._root = os.path.realpath(root)
-        self._own = tuple(os.path.realpath(each) + os.sep for each in keep)
+        self._root = _real(root)
+        self._own = tuple(_real(each) + os.sep for each in keep)
         self._only_from_project = only_from_project
         self._seen: set[object] = set()
         self._resolved: set[object] = set()
@@ -199,6 +199,11 @@ def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return tell
+
+
+@functools.lru_cache(maxsize=64)
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder)
 
 
 @functools.cache
