@@ -148,3 +148,17 @@ class NotComparable(BucleError, code="delivery/not-comparable", status=409):
 
     message = "{target} cannot be tried beside {left} in {service}: its {what} differs."
     next = 'Declare rollout = {{ strategy = "all at once" }} for {environment} in bucle.toml, and release that first.'
+
+
+class ConsumedFeature(BucleError, code="delivery/consumed-feature", status=409):
+    """A commit takes away what a live model version still consumes (S-06)."""
+
+    message = "This commit takes away {what}, which live model versions consume: {consumers}."
+    next = "Take it out of the training set first, bring a version without it to production, then delete it."
+
+
+class ConsumedColumn(BucleError, code="delivery/consumed-column", status=409):
+    """A commit takes away what another of its own definitions consumes (S-06)."""
+
+    message = "This commit does not give {what}, which {consumers} consumes."
+    next = "Give it again, or take it out of what consumes it."

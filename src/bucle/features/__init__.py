@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from bucle.features.columns import ColumnType, FrameColumn, RowEncoder
     from bucle.features.entities import Entity, EntitySpec
     from bucle.features.errors import NotMaterialized, TooFarBack, UnknownFeature
-    from bucle.features.exchange import FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
+    from bucle.features.exchange import ColumnsAnswer, ColumnsRequest, FrameAnswer, FrameRequest, JoinAnswer, JoinRequest
     from bucle.features.frames import FRAME_TIME, FrameFacts, TrainingFrame
     from bucle.features.join import JoinView, point_in_time_join
+    from bucle.features.listing import columns_in_child
     from bucle.features.materialization import Due, Materialized, keep_views, materialize, materialize_due, record_rules_of
     from bucle.features.offline import offline_features
     from bucle.features.online import (
@@ -38,6 +39,8 @@ _FACE = {
     "AggregateSpec": "views",
     "AggregateView": "views",
     "ColumnType": "columns",
+    "ColumnsAnswer": "exchange",
+    "ColumnsRequest": "exchange",
     "Due": "materialization",
     "Entity": "entities",
     "EntitySpec": "entities",
@@ -69,6 +72,7 @@ _FACE = {
     "ViewSpec": "views",
     "aggregates": "views",
     "build_frame": "building",
+    "columns_in_child": "listing",
     "features": "views",
     "keep_views": "materialization",
     "kept_views": "store",
@@ -94,6 +98,8 @@ __all__ = [
     "AggregateSpec",
     "AggregateView",
     "ColumnType",
+    "ColumnsAnswer",
+    "ColumnsRequest",
     "Due",
     "Entity",
     "EntitySpec",
@@ -125,6 +131,7 @@ __all__ = [
     "ViewSpec",
     "aggregates",
     "build_frame",
+    "columns_in_child",
     "features",
     "keep_views",
     "kept_views",

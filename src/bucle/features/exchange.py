@@ -90,3 +90,16 @@ class FrameAnswer(msgspec.Struct, frozen=True):
 
     artifact: str
     rows: int
+
+
+class ColumnsRequest(msgspec.Struct, frozen=True):
+    """Asks a child which columns each source of the snapshot has, and which features each view of them gives."""
+
+    snapshot: Snapshot
+
+
+class ColumnsAnswer(msgspec.Struct, frozen=True):
+    """Columns by source, features by view; a view whose source has no version yet is not in it."""
+
+    sources: dict[str, tuple[str, ...]]
+    views: dict[str, tuple[str, ...]]

@@ -1,6 +1,7 @@
 """The checks of a commit: one module per subject, each with a project that it must catch and one that it must not flag."""
 
 from bucle.delivery.checks.check import Bench, Check
+from bucle.delivery.checks.consumers import check_consumers
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.integration import check_pipeline
@@ -15,6 +16,13 @@ CHECKS: tuple[Check, ...] = (
     Check("feature-tests", "The project's tests of its features", "unit", check_feature_tests, "feature-logic", ("lint",)),
     Check("model-tests", "The project's tests of its model code", "unit", check_model_tests, "model-methods", ("lint",)),
     Check("data", "The sources are what their schemas say, nothing leaks", "integration", check_data, needs=("lint",)),
+    Check(
+        "consumers",
+        "Nothing is taken away that a live model version or another definition consumes",
+        "integration",
+        check_consumers,
+        needs=("data",),
+    ),
     Check(
         "training",
         "The loss falls below the trivial baseline's, a few records are memorised",
