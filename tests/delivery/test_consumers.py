@@ -89,7 +89,6 @@ def test_a_column_that_another_definition_consumes_cannot_be_deleted(tmp_path: P
         clinic.move(11)
         assert check(clinic, CODE).message == "no model version is live yet; all columns that definitions name are given"
         (found,) = check(clinic, CODE.replace("    return raw\n", '    return raw.drop("place")\n')).findings
-        assert found.message == (
-            "delivery/consumed-column: This commit does not give the column place of visits, which the training set buyers consumes."
-        )
+        assert found.message.startswith("delivery/consumed-column: This commit does not give the column place of visits")
+        assert "the training set buyers" in found.message
         assert found.where == f"clinic.py:{line_of(CODE, '@bucle.source')}"
