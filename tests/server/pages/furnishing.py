@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,10 @@ from bucle.delivery.events import CheckFinished, ChecksFinished, ChecksRequested
 from bucle.delivery.promotions import Subject, approve_promotion, complete_promotion, request_promotion
 from bucle.delivery.releases import deploy_release, make_release
 from bucle.delivery.results import failed, passed
+from bucle.delivery.rollouts import store as rollout_store
+from bucle.delivery.rollouts.moving import begin_rollout, decide
+from bucle.delivery.rollouts.planning import terms_of
+from bucle.delivery.rollouts.rollout import Rollout
 from bucle.features import FrameColumn
 from bucle.identity import OWNER
 from bucle.ledger import (
@@ -36,10 +40,13 @@ from bucle.monitoring.alerts import Finding as AlertFinding
 from bucle.monitoring.alerts import fire
 from bucle.monitoring.training import profile_training
 from bucle.pipelines.events import RunStarted
-from bucle.project import load_project_file, register_project
+from bucle.project import RolloutPolicy, load_project_file, register_project
+from bucle.registry import Baseline, Evaluation, GateResult, Package, Signature, SliceResult, VersionDraft, register_version
+from bucle.registry.packages import Example, Library
 from bucle.server import House, open_house
 from bucle.serving import Candidate, Contract, Deployment, LabelRow, Services, deploy, record_labels
 from bucle.serving.log import LoggedRequest, LoggedRow
+from bucle.serving.observations import StoredObservation
 from bucle.tracking import MetricPoint, RunLog, RunStart, begin_run, finish_run, record
 from bucle.work import Link, NewItem, open_item
 
@@ -72,6 +79,8 @@ class Furnished:
     release: str
     pending: str
     deployment: str
+    rollout: str
+    versions: tuple[str, ...]
 
 
 def furnish(root: Path) -> Furnished:
@@ -87,7 +96,10 @@ def furnish(root: Path) -> Furnished:
         with house.ledger.write() as tx:
             item = open_item(tx, PRODUCTION, EVIL, NewItem("experiment", f"look {EVIL}", links=(Link("alert", alert),)))
         check, release, pending = _deliver(house)
-    return Furnished(root / ".bucle", "delay", prediction, alert, item, run, check, release, pending, deployment.id)
+        versions = tuple(_version(house, number, run) for number in (1, 2, 3))
+        rollout = _roll_out(house, deployment)
+    made = (prediction, alert, item, run, check, release, pending, deployment.id, rollout, versions)
+    return Furnished(root / ".bucle", "delay", *made)
 
 
 @contextmanager
@@ -210,3 +222,56 @@ def _check(tx: Transaction, commit: str, good: bool) -> str:
     event = tx.emit(ChecksFinished(commit, good, () if good else ("lint",), (), 0.1), id)
     delivery_store.end_check_run(tx, id, good, event)
     return id
+
+
+def _version(house: House, number: int, run: str) -> str:
+    """A version of the model: the second refused beside the first, the third with another input, held out on other rows."""
+    inputs = _INPUTS if number < 3 else (*_INPUTS, FrameColumn(EVIL, "float", EVIL))
+    signature = Signature(inputs, "late", "classification", "probability", (0, 1))
+    libraries = (Library("scikit-learn", f"1.{number}"), Library("numpy", "2.0"))
+    package = Package(_ARTIFACT, "skops", 1, 1000, EVIL, signature, (), (), libraries, "3.11.7", Example((), ()), (), _ARTIFACT)
+    gates = [GateResult("roc_auc >= 0.65", "criterion", True, {}, EVIL)]
+    if number == 2:
+        found = {"champion": "delay@1", "gain": 0.001, "gain_low": -0.002, "gain_high": 0.004, "rows": 900}
+        gates.append(GateResult("better_than_production", "production", False, found, EVIL))
+    with acting(EVIL, "data_scientist"), within(PRODUCTION), house.ledger.write() as tx:
+        draft = VersionDraft("delay", package, run, _evaluation(number), tuple(gates))
+        return register_version(tx, draft).name
+
+
+def _evaluation(number: int) -> Evaluation:
+    gain = 0.01 * number
+    baseline = Baseline((0.2,), "training rows", {"roc_auc": 0.5}, gain, gain - 0.02, gain + 0.01)
+    slices = tuple(SliceResult("origin", each, 400, 80, {"roc_auc": 0.6}, True, -gain, -0.05, -0.001) for each in _ORIGINS)
+    rows_id = "later" if number == 3 else "same"
+    numbers = (900, 200, {"roc_auc": 0.7 + number / 100}, (), slices, baseline, 0.15, _ARTIFACT, rows_id, None, None)
+    return Evaluation("classification", "late", _ARTIFACT, *numbers, ("origin", "wind"), 0, id=_ARTIFACT)
+
+
+def _roll_out(house: House, champion: Deployment) -> str:
+    """A canary that failed on every third row until its judge had seen enough, weighed as a real one's rows are."""
+    candidate = Candidate("delay", "delay", 2, "mv_2", _ARTIFACT, "", "", "", "", _CONTRACT)
+    policy = RolloutPolicy("shadow, canary", (20, 100), requests=40, labels=0)
+    with acting(EVIL, "devops_engineer"), within(PRODUCTION), house.ledger.write() as tx:
+        terms = terms_of(tx, champion, policy, tx.clock.now_us())
+        rollout = begin_rollout(tx, PRODUCTION, "", candidate, champion, terms)
+        for number in range(200):
+            rollout = _seen(tx, rollout, number)
+            rollout_store.insert_point(tx, rollout)
+            if decide(tx, rollout, tx.clock.now()):
+                found = rollout_store.select_rollout(tx, "p", rollout.id)
+                assert found is not None
+                rollout = found
+            if rollout.state != "running":
+                return rollout.id
+    raise AssertionError("the judge of errors never had enough")
+
+
+def _seen(tx: Transaction, rollout: Rollout, number: int) -> Rollout:
+    """The rollout after one more row of each arm; the challenger's fail once it has traffic of its own."""
+    wrong = rollout.stage.mode == "canary" and number % 3 == 0
+    arms = (("champion", 0, ""), ("challenger", int(wrong), EVIL))
+    seen = [StoredObservation(number, rollout.step, arm, 1, bad, 0.004, why) for arm, bad, why in arms]  # type: ignore[arg-type]
+    grown = replace(rollout, evidence=rollout.evidence.after(seen, rollout.step))
+    rollout_store.save_evidence(tx, grown)
+    return grown

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -13,8 +14,8 @@ from bucle.server.pages import PAGES
 
 
 def all_paths(here: Furnished) -> list[str]:
-    ids = {"project": "p", "service": here.service, "run": here.run}
-    paths = [page.path.format(**ids) for page in PAGES if "{version}" not in page.path and "{id}" not in page.path]
+    ids = {"project": "p", "service": here.service, "run": here.run, "rollout": here.rollout, "model": "delay", "version": "3"}
+    paths = [page.path.format(**ids) for page in PAGES if "{id}" not in page.path]
     subjects = (here.prediction, here.alert, here.item, here.run, here.check, here.release, here.pending, here.deployment)
     return [*paths, *(f"/why/{id}" for id in subjects)]
 
@@ -41,7 +42,7 @@ class Markup(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag == "script" and given.get("src") != "/static/live.js":
+        if tag == "script" and given.get("src") not in ("/static/live.js", "/static/theme.js"):
             self.acts.append("script")
         self.acts += [f"{tag} {name}" for name in given if name.startswith("on") or name == "style"]
         links = [given.get(name) or "" for name in ("href", "src", "action")]
@@ -60,7 +61,7 @@ def test_no_text_of_others_becomes_markup_on_any_page(visitor: Client, furnished
 
 def test_the_probe_is_shown_where_it_was_planted(visitor: Client, furnished: Furnished) -> None:
     """Else the test above looks for it in vain."""
-    tabs = ("services/delay", "alerts", "delivery", "work", f"runs/{furnished.run}")
+    tabs = ("services/delay", "alerts", "delivery", "work", f"runs/{furnished.run}", "compare", f"rollouts/{furnished.rollout}")
     for path in (f"/why/{furnished.deployment}", *(f"/projects/p/{tab}" for tab in tabs)):
         assert "&lt;script&gt;alert(1)" in html(visitor, path), path
 
@@ -87,10 +88,10 @@ def test_every_page_is_in_spanish_for_who_reads_it(visitor: Client, furnished: F
 
 
 def test_every_link_within_a_page_leads_somewhere(visitor: Client, furnished: Furnished) -> None:
-    for path in ("/projects/p/services", "/projects/p/services/delay", "/projects/p/alerts", "/projects/p/delivery"):
+    for path in all_paths(furnished):
         for link in set(re.findall(r'href="(/(?:projects|why)/[^"]*)"', html(visitor, path))):
-            if "/models/" not in link:
-                answer = visitor._transport.send("GET", link.replace("&amp;", "&"), {"Accept": "text/html"}, None)
+            if "/why/mv_" not in link:  # deployed here are versions that were never registered
+                answer = visitor._transport.send("GET", unescape(link), {"Accept": "text/html"}, None)
                 assert answer.status == 200, f"{path} links to {link}"
 
 
@@ -98,7 +99,7 @@ def test_services_say_what_answers_where(visitor: Client, furnished: Furnished) 
     (row,) = visitor.get("/projects/p/services.json")["services"]
     assert (row["name"], row["environment"], row["deployment"]["id"]) == ("delay", "production", furnished.deployment)
     assert row["traffic"]["requests"] > 20 and row["traffic"]["p50"] < 0.01
-    assert row["alerts"] == 2
+    assert row["alerts"] == 3
 
 
 def test_a_service_shows_performance_losses_drift_and_callers(visitor: Client, furnished: Furnished) -> None:
@@ -113,6 +114,65 @@ def test_a_service_shows_performance_losses_drift_and_callers(visitor: Client, f
     text = html(visitor, "/projects/p/services/delay")
     assert 'class="limit"' in text and 'class="curve"' in text and "insufficient data" in text
     assert f'href="/why/{furnished.prediction}"' in text
+
+
+def test_versions_stand_side_by_side_with_what_differs(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get("/projects/p/compare.json?version=delay@1&version=delay@2")
+    assert [each["name"] for each in document["columns"]] == list(furnished.versions[:2])
+    assert document["same_rows"] and document["signature"] == [] and document["same_inputs"] == 2
+    assert [line["name"] for line in document["code"]] == ["scikit-learn"]
+    (pair,) = document["pairs"]
+    assert (pair["version"], pair["champion"], pair["gain"]["low"]) == ("delay@2", "delay@1", -0.002)
+    assert [line["values"] for line in document["metrics"] if line["name"] == "roc_auc"] == [[0.71, 0.72]]
+    assert {gate and gate["passed"] for gate in document["gates"][1]["gates"]} == {None, False}
+    assert all(bar["tone"] == "bad" for bar in document["slice_chart"]["bars"])
+    assert "may be chance" in html(visitor, "/projects/p/compare?version=delay@1&version=delay@2")
+
+
+def test_versions_of_other_rows_are_said_to_be_beyond_comparison(visitor: Client) -> None:
+    path = "/projects/p/compare?version=delay@3&version=delay@1"
+    assert "cannot be compared with each other" in html(visitor, path)
+    (line,) = visitor.get(path.replace("?", ".json?"))["signature"]
+    assert line["name"] == EVIL and line["values"][1] is None
+
+
+def test_without_a_choice_the_newest_two_stand_side_by_side(visitor: Client, furnished: Furnished) -> None:
+    columns = visitor.get("/projects/p/compare.json")["columns"]
+    assert [each["name"] for each in columns] == list(furnished.versions[1:])
+
+
+def test_versions_that_are_not_there_or_too_many_are_refused(visitor: Client) -> None:
+    many = "&".join(f"version=delay@{number}" for number in range(7))
+    for query, code in (("version=delay@77", "registry/unknown-version"), (many, "server/bad-parameter")):
+        with pytest.raises(RemoteError) as caught:
+            visitor.get(f"/projects/p/compare.json?{query}")
+        assert caught.value.code == code
+
+
+def test_a_rollout_shows_its_evidence_as_it_grew_to_the_threshold(visitor: Client, furnished: Furnished) -> None:
+    document = visitor.get(f"/projects/p/rollouts/{furnished.rollout}.json")
+    errors = next(each for each in document["judges"] if each["judgement"]["name"] == "errors")
+    chart, last = errors["chart"], document["rollout"]["points"][-1]
+    assert errors["judgement"]["verdict"] == "worse" and document["share"] == 0
+    assert chart["dots"][-1]["y"] <= chart["level"] < chart["dots"][0]["y"]
+    assert chart["dots"][-1]["at"] == str(last["challenger_rows"])
+    assert len(chart["parts"]) == 1, "the canary began"
+    text = html(visitor, f"/projects/p/rollouts/{furnished.rollout}")
+    assert 'class="limit"' in text and "it went back here" in text and text.count("<details") == 3
+    assert "aquí se volvió atrás" in html(visitor, f"/projects/p/rollouts/{furnished.rollout}", "es")
+
+
+def test_rollouts_are_listed_and_one_that_is_not_there_is_refused(visitor: Client, furnished: Furnished) -> None:
+    assert [each["id"] for each in visitor.get("/projects/p/rollouts.json")["rollouts"]] == [furnished.rollout]
+    with pytest.raises(RemoteError) as caught:
+        visitor.get("/projects/p/rollouts/roll_none.json")
+    assert caught.value.code == "delivery/unknown-rollout"
+
+
+def test_every_picture_has_a_text_beside_it(visitor: Client, furnished: Furnished) -> None:
+    for path in all_paths(furnished):
+        for picture in re.findall(r"<svg[^>]*>", html(visitor, path)):
+            assert 'role="img"' in picture and re.search(r'aria-label="[^"]{3,}"', picture), (path, picture)
 
 
 def test_why_of_a_prediction_names_its_deployment(visitor: Client, furnished: Furnished) -> None:

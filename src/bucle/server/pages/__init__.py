@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from bucle.server.errors import UnknownPath
 from bucle.server.pages.alerts import PAGES as ALERT_PAGES
 from bucle.server.pages.audit import PAGES as AUDIT_PAGES
+from bucle.server.pages.compare import PAGES as COMPARE_PAGES
 from bucle.server.pages.delivery import PAGES as DELIVERY_PAGES
 from bucle.server.pages.ledger import PAGES as LEDGER_PAGES
 from bucle.server.pages.loop import PAGES as LOOP_PAGES
 from bucle.server.pages.models import PAGES as MODEL_PAGES
 from bucle.server.pages.page import Page, routes_of
+from bucle.server.pages.rollouts import PAGES as ROLLOUT_PAGES
 from bucle.server.pages.runs import PAGES as RUN_PAGES
 from bucle.server.pages.services import PAGES as SERVICE_PAGES
 from bucle.server.pages.work import PAGES as WORK_PAGES
@@ -19,13 +21,15 @@ from bucle.server.routing import PUBLIC, Call, Route
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "theme.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 PAGES: tuple[Page, ...] = (
     *LOOP_PAGES,
     *RUN_PAGES,
     *MODEL_PAGES,
+    *COMPARE_PAGES,
     *SERVICE_PAGES,
+    *ROLLOUT_PAGES,
     *ALERT_PAGES,
     *DELIVERY_PAGES,
     *WORK_PAGES,

@@ -34,18 +34,25 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A value on the curve, with the words that a pointer finds there."""
+    """A value on the curve, and its words: where on the other axis, the value, its interval if it has one."""
 
     x: float
     y: float
-    title: str
+    at: str
+    value: str
+    interval: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a pointer finds there."""
+        return f"{self.at}: {self.value}" + (f" ({self.interval})" if self.interval else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Curves with a gap where there is no value, bands of their intervals, a level line, ticks.
 
-    `parts` are the places where another piece begins, such as the next deployment.
+    `dates` are the ticks of the axis below. `parts` are the places where another piece begins, such as the next deployment.
     """
 
     width: int
@@ -70,7 +77,7 @@ def draw(points: Sequence[Point], level: float | None = None, *, from_zero: bool
     if level is not None:
         shown.append(level)
     least, most = (min(0.0, *shown) if from_zero else min(shown)), max(shown)
-    step = _step((most - least) * _ROOM or abs(most) or 1.0)
+    step = tick_step((most - least) * _ROOM or abs(most) or 1.0)
     least = math.floor(least / step) * step
     most = max(most + (most - least) * (_ROOM - 1), least + step)
     frame = _Frame(points[0].at.timestamp(), points[-1].at.timestamp(), least, most)
@@ -87,7 +94,7 @@ def draw(points: Sequence[Point], level: float | None = None, *, from_zero: bool
         bands=[band for piece in pieces if (band := _band(piece, frame))],
         dots=[_dot(each, frame) for piece in pieces for each in piece],
         level=None if level is None else frame.y(level),
-        values=[Tick(frame.y(value), f"{value:.10g}") for value in _multiples(least, most, step)],
+        values=[Tick(frame.y(value), f"{value:.10g}") for value in multiples(least, most, step)],
         dates=_dates(points, frame),
         parts=[Tick(frame.x(b.at), b.part) for a, b in pairwise(points) if a.part != b.part],
     )
@@ -111,13 +118,14 @@ class _Frame:
         return round(_TOP + height * (self.most - value) / (self.most - self.least), 1)
 
 
-def _step(extent: float) -> float:
+def tick_step(extent: float) -> float:
     """The distance of the value ticks: one, two or five times a power of ten, so that there are about five."""
     power: float = 10.0 ** math.floor(math.log10(extent / 5))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * 5 >= extent * 0.999)
 
 
-def _multiples(least: float, most: float, step: float) -> list[float]:
+def multiples(least: float, most: float, step: float) -> list[float]:
+    """The places of ticks from `least` on."""
     return [round(least + step * number, 12) for number in range(int((most - least) / step + 1e-9) + 1)]
 
 
@@ -151,8 +159,8 @@ def _band(piece: Sequence[Point], frame: _Frame) -> str:
 
 def _dot(point: Point, frame: _Frame) -> Dot:
     value = point.value or 0.0
-    interval = "" if point.low is None or point.high is None else f" ({point.low:.4g} - {point.high:.4g})"
-    return Dot(frame.x(point.at), frame.y(value), f"{point.at:%Y-%m-%d %H:%M}: {value:.4g}{interval}")
+    interval = "" if point.low is None or point.high is None else f"{point.low:.4g} – {point.high:.4g}"
+    return Dot(frame.x(point.at), frame.y(value), f"{point.at:%Y-%m-%d %H:%M}", f"{value:.4g}", interval)
 
 
 def _dates(points: Sequence[Point], frame: _Frame) -> list[Tick]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 Reach = Literal["scope", "any"]
-TABS = ("loop", "runs", "models", "services", "alerts", "delivery", "work", "audit", "events")
+TABS = ("loop", "runs", "models", "services", "rollouts", "alerts", "delivery", "work", "audit", "events")
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
