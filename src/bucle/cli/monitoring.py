@@ -61,10 +61,8 @@ _noting("resolve", "resolve", "Say that the reason of ALERT is gone.")
 
 
 def _show(session: Session, found: dict[str, Any]) -> None:
-    loss = found["loss"]
     click.echo(f"{found['service']} in {found['environment']}: {found['verdict']} (watched by {found['monitor']})")
-    cost = "no cost declared" if loss["retrain_cost"] is None else f"of {loss['retrain_cost']:g}"
-    click.echo(f"excess loss {loss['excess']:.1f} {cost}, over {loss['labelled']} labelled predictions")
+    click.echo(found["loss"]["sentence"])
     for alert in found["alerts"]:
         click.echo(f"{alert['id']} {alert['state']}: {alert['sentence']}")
     columns = ("until", "predictions", "labelled", "loss", "95 % from", "to", "auc", "p99 ms", "drifting")
