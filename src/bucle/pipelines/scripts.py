@@ -94,12 +94,13 @@ def _drive(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int, root:
     from bucle.pipelines.engines.worker import scratch_folder
     from bucle.pipelines.sessions import Session
 
+    definitions = _definitions(root, pipeline)  # gives them their names, which a script that imports them does not
     opened = connection.open_run(ScriptRun(pipeline.spec(), dict(parameters), seed, str(root)))
     place = Workplace(
         ArtifactStore(Path(opened.artifacts)),
         root,
         scratch_folder(),
-        definitions=lambda: _definitions(root, pipeline),
+        definitions=lambda: definitions,
         functions=_Functions(pipeline),
     )
     session = Session(lambda message: connection.ask(opened.run, message), place, opened.epoch, seed, opened.snapshot)
@@ -122,7 +123,12 @@ def _definitions(root: Path, pipeline: "Pipeline") -> Definitions:
     """What the project declares, and what the script itself declares beside it."""
     declared = list(load_definitions(root, load_project_file(root)))
     known = {(each.kind, each.name) for each in declared}
-    own = [each for each in pipeline.function.__globals__.values() if isinstance(each, Definition) and each.name]
+    own = []
+    for name, each in pipeline.function.__globals__.items():
+        if isinstance(each, Definition):
+            own.append(each)
+            if not each.name:
+                each.bind(name)
     return Definitions([*declared, *(each for each in dict.fromkeys(own) if (each.kind, each.name) not in known)])
 
 
