@@ -34,6 +34,18 @@ def test_a_frame_holds_the_mature_labelled_rows_in_order_of_time(air: Air) -> No
     assert set(made.y.tolist()) == {0, 1}
 
 
+def test_a_frame_filtered_by_a_mask_keeps_its_rows_columns_and_order(air: Air) -> None:
+    made = frame(air)
+    known = ~np.isnan(made.X).any(axis=1)
+    assert 0 < known.sum() < len(made)
+    kept = made.filter(known)
+    assert kept.keys.to_list() == [key for key, is_known in zip(made.keys, known, strict=True) if is_known]
+    assert kept.columns == made.columns and not np.isnan(kept.X).any()
+    assert kept.y.tolist() == made.y[known].tolist()
+    with pytest.raises(ValueError, match=f"1 entries, the frame {len(made)} rows"):
+        made.filter([True])
+
+
 def test_features_are_as_each_row_would_have_seen_them(air: Air) -> None:
     made = frame(air, end=START + dt.timedelta(days=3)).to_polars()
     weather, flights = weather_table().with_row_index("place"), flights_table()

@@ -46,6 +46,26 @@ if __name__ == "__main__":
     print(run.id, *run.value)
 """
 
+DECLARED = """
+@bucle.source("visits.csv", timestamp="at")
+def visits(raw):
+    return raw
+
+city = bucle.Entity("city", key="city")
+
+@bucle.features(city, source=visits)
+def seen(rows):
+    return rows.select("pages")
+
+known = bucle.TrainingSet(
+    spine=visits, columns=["city"], features=[seen], label=bucle.Label("many", pl.col("pages") > 1, matures="1h")
+)
+
+@bucle.pipeline
+def named():
+    return double(len(known.features))
+"""
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -83,6 +103,13 @@ def test_a_script_drives_its_own_run_in_a_folder(root: Path) -> None:
 
 def test_a_script_drives_its_own_run_through_a_server(server: Path) -> None:
     assert _python(server, "script.py", "5").stdout.split()[1:] == ["11", "as", "it", "is"]
+
+
+def test_a_script_runs_a_pipeline_of_the_project_that_is_made_of_definitions(root: Path) -> None:
+    (root / "demo.py").write_text(f"import polars as pl\n{PROJECT}{DECLARED}")
+    (root / "visits.csv").write_text("city,at,pages\nRome,2026-01-01T00:00:00Z,2\nOslo,2026-01-02T00:00:00Z,1\n")
+    (root / "named.py").write_text("from demo import named\nprint(named.run().value)\n")
+    assert _python(root, "named.py").stdout == "2\n"
 
 
 def test_the_command_line_runs_explains_and_resumes(root: Path) -> None:

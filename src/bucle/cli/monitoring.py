@@ -61,8 +61,10 @@ _noting("resolve", "resolve", "Say that the reason of ALERT is gone.")
 
 
 def _show(session: Session, found: dict[str, Any]) -> None:
+    loss = found["loss"]
     click.echo(f"{found['service']} in {found['environment']}: {found['verdict']} (watched by {found['monitor']})")
-    click.echo(found["loss"]["sentence"])
+    cost = "no cost declared" if loss["retrain_cost"] is None else f"of {loss['retrain_cost']:g}"
+    click.echo(f"excess loss {loss['excess']:.1f} {cost}, over {loss['labelled']} labelled predictions")
     for alert in found["alerts"]:
         click.echo(f"{alert['id']} {alert['state']}: {alert['sentence']}")
     columns = ("until", "predictions", "labelled", "loss", "95 % from", "to", "auc", "p99 ms", "drifting")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bucle.client import Client
+from bucle.demo.measuring import ChapterShown
 
 _LINKS = (
     "delivery.commit_received",
@@ -26,12 +27,17 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`ok`: every chapter came to its end; `chain`: seqs from the push to the verdict, each caused by the one before."""
+    """`ok`: every chapter came to its end; `chain`: seqs from the push to the verdict, each caused by the one before.
+
+    `chapters` say how long each took; `peak_mb` is the most memory of the whole tree of processes, None where nobody can tell.
+    """
 
     ok: bool
     seconds: float
     steps: list[StepShown]
     chain: list[int]
+    chapters: list[ChapterShown]
+    peak_mb: int | None
 
 
 def shown_steps(client: Client) -> list[StepShown]:

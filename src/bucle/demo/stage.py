@@ -17,15 +17,6 @@ from bucle.ledger import find_server
 
 T = TypeVar("T")
 
-PEOPLE = {
-    "ana": "data_scientist",
-    "bruno": "data_engineer",
-    "carla": "ml_engineer",
-    "dario": "devops_engineer",
-    "elena": "business_stakeholder",
-}
-"""Who acts in the demo, and in which of the paper's roles (K-R1 to K-R7)."""
-
 _PATIENCE = 600.0
 _PASSING = {
     "client/unreachable",
@@ -36,6 +27,7 @@ _PASSING = {
     "server/request-in-progress",
 }
 _PAUSE = 0.2
+_SHORTEST_PAUSE = 0.002
 _LONGEST_SECONDS = 1200
 
 
@@ -71,6 +63,34 @@ class Stage:
         if done.returncode:
             raise CommandFailed(command=" ".join(("git", *words)), reason=done.stderr.strip())
         return done.stdout + done.stderr
+
+    def push(self, actor: str) -> str:
+        """Push the project's HEAD to main and return what git said; a push that a server's death cut off is pushed again."""
+        while True:
+            server = find_server(self.home)
+            try:
+                return self.git("push", f"{self.url()}/git/flights.git", "HEAD:refs/heads/main", actor=actor)
+            except (CommandFailed, ServerGone):
+                if server is not None and find_server(self.home) == server:
+                    raise
+                self.await_server()
+
+    def python(self, *words: str, actor: str, typed: str | None = None) -> str:
+        """Run this Python with `words` in the project as `actor`, `typed` on its stdin; return the run's id that it printed."""
+        while True:
+            server = find_server(self.home)
+            environment = self.environment(actor) | {"BUCLE_HOME": str(self.home), "PYTHONPATH": self._paths()}
+            done = _run([sys.executable, *words], self.directory, environment, typed)
+            lines = done.stdout.split()
+            if done.returncode == 0 and lines and lines[-1].startswith("run_"):
+                return lines[-1]
+            if server is not None and find_server(self.home) == server:
+                raise CommandFailed(command=" ".join(("python", *words)), reason=_reason(done.stderr))
+            self.await_server()
+
+    def _paths(self) -> str:
+        """The project's folder first, as `python FILE` from it would not have it."""
+        return os.pathsep.join(filter(None, (str(self.directory), os.environ.get("PYTHONPATH"))))
 
     def call(self, actor: str, act: Callable[[Client], T]) -> T:
         """Let `actor` use the API; when the server is gone, wait for the next `bucle up` and do it again."""
@@ -128,18 +148,22 @@ class Stage:
 
 def wait_for(ready: Callable[[], T | None], what: str, timeout: float = 600.0) -> T:
     """Ask `ready` until it answers something; seconds. Raises `demo/command-failed`."""
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, _SHORTEST_PAUSE
     while (found := ready()) is None:
         if time.monotonic() > deadline:
             raise CommandFailed(command=what, reason=f"nothing came of it in {timeout:.0f} s")
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(2 * pause, _PAUSE)
     return found
 
 
-def _run(command: list[str], directory: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def _run(
+    command: list[str], directory: Path, environment: dict[str, str], typed: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if typed is None else {"input": typed}
     try:
         return subprocess.run(
-            command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST_SECONDS
+            command, cwd=directory, env=environment, capture_output=True, text=True, timeout=_LONGEST_SECONDS, **given
         )
     except subprocess.TimeoutExpired as error:
         shown = " ".join(word for word in command if "Authorization" not in word)

@@ -1,7 +1,7 @@
 """Training frames: rows in order of time with keys, inputs and label; what a step trains on and a gate judges by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,17 @@ class TrainingFrame:
     def id(self) -> str:
         """The content id of the rows, the same for equal frames."""
         return content_id(_parquet(self.table))
+
+    def filter(self, mask: "NDArray[np.bool_] | Sequence[bool]") -> "TrainingFrame":
+        """Return the frame of the rows where `mask` is true. Raises ValueError for a mask of another length.
+
+        What a model learns from such rows says nothing of the others: filter what it is judged by only if no request can be
+        like them.
+        """
+        kept = pl.Series(np.asarray(mask, dtype=bool))
+        if len(kept) != len(self):
+            raise ValueError(f"The mask has {len(kept)} entries, the frame {len(self)} rows.")
+        return replace(self, table=self.table.filter(kept))
 
     def to_polars(self) -> pl.DataFrame:
         """Return key, time, inputs and label as a Polars frame, categories as texts."""

@@ -6,11 +6,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bucle.ledger import Reader, Row, Scope, from_us
-from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Alert, open_alerts
 from bucle.monitoring.errors import NotWatched
-from bucle.monitoring.loss import decision_phrase
 from bucle.monitoring.watches import Watch, watch_of
 from bucle.monitoring.windows import WindowReport
 
@@ -32,8 +30,7 @@ class LossLedger:
     """What the deployed model lost beyond its promise, against what a retraining costs; units of the loss.
 
     `excess` is the running sum of the rule, `total` the whole loss over `labelled` predictions, `expected` the mean loss of
-    the hold-out, `asked` how often a retraining was asked for. None where it is not known. `sentence` explains the decision in
-    English, `said` in any language.
+    the hold-out, `asked` how often a retraining was asked for. None where it is not known.
     """
 
     excess: float
@@ -42,8 +39,6 @@ class LossLedger:
     labelled: int
     total: float
     asked: int
-    sentence: str
-    said: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +130,7 @@ def summarize(reader: Reader, scope: Scope, service: str, now: datetime, limit: 
 
 def _loss(watch: Watch) -> LossLedger:
     state, terms = watch.state.loss, watch.terms
-    cost, expected = terms.retrain_cost, terms.expected_loss
-    said = decision_phrase(state, expected, cost)
-    return LossLedger(state.excess, cost, expected, state.counted, state.total, state.asked, str(said), said)
+    return LossLedger(state.excess, terms.retrain_cost, terms.expected_loss, state.counted, state.total, state.asked)
 
 
 def _says_something(report: WindowReport) -> bool:

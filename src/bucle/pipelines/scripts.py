@@ -78,23 +78,30 @@ class FinishedRun:
 
 def run_here(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int) -> FinishedRun:
     """Drive a pipeline in this process. See `Pipeline.run`."""
-    check_pipeline(pipeline)
     if not _connectors:
         raise NoConnection(pipeline=pipeline.name, reason="nothing connects this process to one")
     root = _root_of(pipeline)
+    definitions = _definitions(root, pipeline)  # also names what the pipeline reaches: what it is made of is known by name
+    check_pipeline(pipeline)
     connection = _connectors[-1](str(root))
     try:
-        return _drive(pipeline, parameters, seed, root, connection)
+        return _drive(pipeline, parameters, seed, root, connection, definitions)
     finally:
         connection.close()
 
 
-def _drive(pipeline: "Pipeline", parameters: Mapping[str, Any], seed: int, root: Path, connection: Connection) -> FinishedRun:
+def _drive(
+    pipeline: "Pipeline",
+    parameters: Mapping[str, Any],
+    seed: int,
+    root: Path,
+    connection: Connection,
+    definitions: Definitions,
+) -> FinishedRun:
     from bucle.pipelines.driver import drive, failure_of
     from bucle.pipelines.engines.worker import scratch_folder
     from bucle.pipelines.sessions import Session
 
-    definitions = _definitions(root, pipeline)  # gives them their names, which a script that imports them does not
     opened = connection.open_run(ScriptRun(pipeline.spec(), dict(parameters), seed, str(root)))
     place = Workplace(
         ArtifactStore(Path(opened.artifacts)),
@@ -123,12 +130,7 @@ def _definitions(root: Path, pipeline: "Pipeline") -> Definitions:
     """What the project declares, and what the script itself declares beside it."""
     declared = list(load_definitions(root, load_project_file(root)))
     known = {(each.kind, each.name) for each in declared}
-    own = []
-    for name, each in pipeline.function.__globals__.items():
-        if isinstance(each, Definition):
-            own.append(each)
-            if not each.name:
-                each.bind(name)
+    own = [each for each in pipeline.function.__globals__.values() if isinstance(each, Definition) and each.name]
     return Definitions([*declared, *(each for each in dict.fromkeys(own) if (each.kind, each.name) not in known)])
 
 

@@ -15,7 +15,6 @@ from bucle.project.errors import ClockChosen, ImportFailed, NoProjectFile, Unkno
 from bucle.project.file import DEV, Environment, ProjectFile, is_project_name, load_project_file
 from bucle.project.git import git_command, git_environment, resolve_commit, run_git
 from bucle.project.loading import describe_exception, load_definitions, user_line
-from bucle.project.loads import USUAL_LOAD, LoadTerms
 from bucle.project.nearest import nearest, suggest
 from bucle.project.registration import (
     EnvironmentPointer,
@@ -48,7 +47,6 @@ __all__ = [
     "ALL_AT_ONCE",
     "DEV",
     "LOCK_NAME",
-    "USUAL_LOAD",
     "Charter",
     "Checkout",
     "ClockChosen",
@@ -61,7 +59,6 @@ __all__ = [
     "Environment",
     "EnvironmentPointer",
     "ImportFailed",
-    "LoadTerms",
     "MadeProject",
     "Mode",
     "NoProjectFile",

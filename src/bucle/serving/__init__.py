@@ -43,7 +43,6 @@ from bucle.serving.observations import (
     observations_after,
 )
 from bucle.serving.planning import checkout_of, contract_of, plan_candidate, runner_starter, services_of
-from bucle.serving.pool import ServicePool
 from bucle.serving.predictions import LARGEST_REQUEST, Prediction, Predictions, Services
 from bucle.serving.services import Service, ServiceSpec
 from bucle.serving.splits import Split, accept_challenger, challenge, get_split, move_split, withdraw_challenger
@@ -82,7 +81,6 @@ __all__ = [
     "Predictions",
     "Record",
     "Service",
-    "ServicePool",
     "ServiceSpec",
     "Services",
     "Split",

@@ -46,8 +46,7 @@ def summary(call: Call) -> ServiceSummary:
     with call.house.ledger.read() as reader:
         now = call.house.ledger.clock.now()
         found = summarize(reader, call.scope, call.path["service"], now, call.number("windows", 14, 0, 400))
-    loss = replace(found.loss, sentence=found.loss.said.text(_language(call)))
-    return replace(found, alerts=[_said(call, each) for each in found.alerts], loss=loss)
+    return replace(found, alerts=[_said(call, each) for each in found.alerts])
 
 
 def windows(call: Call) -> list[StoredWindow]:
@@ -87,11 +86,7 @@ def resolve_alert(call: Call) -> Alert:
 
 def _said(call: Call, alert: Alert) -> Alert:
     """The sentence is in the caller's language, as an error's text would be."""
-    return replace(alert, sentence=alert.said.text(_language(call)))
-
-
-def _language(call: Call) -> str:
-    return wanted_language(call.request.headers.get("accept-language", ""))
+    return replace(alert, sentence=alert.said.text(wanted_language(call.request.headers.get("accept-language", ""))))
 
 
 _SERVICE = f"{_PROJECT}/services/{{service}}"

@@ -1,0 +1,131 @@
+"""Chapter 7: a push that leaks is refused; a release that passes every check is rolled back by its canary."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bucle.demo.errors import CommandFailed
+from bucle.demo.releasing import promote, push, show_gates, train, version_of
+from bucle.demo.rollouts import Following
+from bucle.demo.stage import Stage
+from bucle.demo.weeks import Weeks
+from bucle.messages import say
+
+_MOST_HOURS = 24
+_COLUMNS = 'columns=["carrier", "origin", "distance", "hour"'
+_FIT = re.compile(r"@bucle\.step\(cpu=2.*?return model\.fit\(frame\.X, frame\.y\)\n", re.DOTALL)
+_TWO_PARTS = '''@bucle.step
+def complete(frame: bucle.TrainingFrame) -> bucle.TrainingFrame:
+    """The rows in which everything was measured."""
+    return frame.filter(~np.isnan(frame.X).any(axis=1))
+
+
+class TwoParts(ClassifierMixin, BaseEstimator):
+    """One model for stations that report, one without the weather for those that are silent."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "TwoParts":
+        self.classes_ = np.unique(y)
+        self.full_ = GradientBoostingClassifier(random_state=0).fit(X, y)
+        self.plain_ = HistGradientBoostingClassifier(random_state=0).fit(X[:, :4], y)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        reports = ~np.isnan(X[:, 4])
+        chances = self.plain_.predict_proba(X[:, :4])
+        if reports.any():
+            chances[reports] = self.full_.predict_proba(X[reports])
+        return chances
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+@bucle.step(cpu=2, retries=1, timeout="20m")
+def fit(frame: bucle.TrainingFrame) -> TwoParts:
+    """Gusts are told by the stations that report."""
+    return TwoParts().fit(frame.X, frame.y)
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A replacement in a file of the project."""
+
+    file: str
+    old: str
+    new: str
+
+
+_GUSTS = (
+    _Change("flights/__init__.py", '"precipitation")', '"precipitation", "wind_gust")'),
+    _Change("flights/__init__.py", "import polars as pl\n", "import numpy as np\nimport polars as pl\n"),
+    _Change(
+        "flights/__init__.py",
+        "from sklearn.ensemble import HistGradientBoostingClassifier\n",
+        "from sklearn.base import BaseEstimator, ClassifierMixin\n"
+        "from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier\n",
+    ),
+    _Change("flights/__init__.py", 'window: str = "90d", learning_rate: float = 0.1)', 'window: str = "90d")'),
+    _Change(
+        "flights/__init__.py",
+        "fit(past, learning_rate), recent",
+        "fit(complete(past)), complete(recent)",
+    ),
+    _Change("tests/test_features.py", '"humidity": [59.0]', '"wind_gust": [17.3], "humidity": [59.0]'),
+    _Change("tests/test_features.py", '"precipitation"]', '"precipitation", "wind_gust"]'),
+    _Change("tests/test_features.py", "the_three_measurements", "the_four_measurements"),
+    _Change("bucle.toml", '"shadow, canary"', '"canary"'),
+)
+"""What Ana changes: gusts, which only a quarter of the observations have; rows without are left out of training and judging."""
+
+
+def refuse_leak(stage: Stage) -> bool:
+    """Bruno lets the model see the arrival's delay; say what the checks make of it, and take it back."""
+    stage.say(say("demo.leak"))
+    _apply(stage, (_Change("flights/__init__.py", _COLUMNS, f'{_COLUMNS}, "arr_delay"'),))
+    stage.git("commit", "--quiet", "--all", "--message", "Let the model see how late flights arrive", actor="bruno")
+    refused = bool(push(stage, "bruno")["state"] == "failed")
+    stage.git("revert", "--no-edit", "HEAD", actor="bruno")
+    return refused
+
+
+def roll_back_gusts(stage: Stage, weeks: Weeks) -> bool:
+    """Ana's gusts pass every check and fail on rows that only traffic has; return whether the canary took them back."""
+    stage.say(say("demo.gusts"))
+    _apply(stage, _GUSTS)
+    file = stage.directory / "flights" / "__init__.py"
+    file.write_text(_FIT.sub(lambda _: _TWO_PARTS, file.read_text("utf-8")), "utf-8")
+    stage.git("commit", "--quiet", "--all", "--message", "Learn from gusts of wind", actor="ana")
+    checked = push(stage, "ana")
+    if checked["state"] != "passed":
+        stage.say(say("demo.gusts_refused"))
+        return False
+    for environment, approver in (("staging", "carla"), ("production", "elena")):
+        promote(stage, f"release:{checked['commit']}", environment, approver)
+    version = train(stage, "carla")
+    if not show_gates(stage, version):
+        _waive(stage, version)
+    promote(stage, f"delay@{version}", "production", "elena")
+    following = Following(stage, version)
+    for hour in weeks.following_hours(_MOST_HOURS):
+        weeks.live(hour)
+        if (state := following.look()) != "running":
+            return state == "rolled back"
+    return False
+
+
+def _waive(stage: Stage, version: int) -> None:
+    """Elena lets the version pass what it failed, by name and with a reason; the ledger keeps both."""
+    failed = [gate["name"] for gate in version_of(stage, version)["gates"] if not gate["passed"]]
+    for gate in failed:
+        stage.say(say("demo.waived", gate=gate, version=version))
+        stage.command("models", "waive", f"delay@{version}", gate, "--reason", "the desk wants gusts now", actor="elena")
+
+
+def _apply(stage: Stage, changes: tuple[_Change, ...]) -> None:
+    for change in changes:
+        file: Path = stage.directory / change.file
+        text = file.read_text("utf-8")
+        if change.old not in text:
+            raise CommandFailed(command=f"edit {change.file}", reason=f"{change.old!r} is not there")
+        file.write_text(text.replace(change.old, change.new), "utf-8")
