@@ -111,11 +111,17 @@ class Browser:
             self.complaints.append(str([each.get("value") for each in said["args"]]))
 
 
+def chromium() -> str:
+    """Return the path of the system's Chromium; without one the assertion names the package."""
+    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    assert program is not None, "no Chromium here: install the system package `chromium` (apt-get install chromium)"
+    return program
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start a Chromium with a profile of its own, and end it and all its children."""
-    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    assert program is not None, "no Chromium here: install the system package `chromium` (apt-get install chromium)"
+    program = chromium()
     hers, ours = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [sys.executable, "-c", _START, str(hers[0]), str(ours[1]), program, *_QUIET.split()]

@@ -18,17 +18,38 @@ async function refresh() {
   refresh();
 }
 
+// What is wider than its place scrolls within it: by keyboard too, and a screen reader is told what it is.
+function reach() {
+  for (const each of main.querySelectorAll(".scroll")) {
+    if (each.scrollWidth <= each.clientWidth + 1 && each.scrollHeight <= each.clientHeight + 1) continue;
+    each.tabIndex = 0;
+    each.setAttribute("role", "region");
+    each.setAttribute("aria-label", heading(each));
+  }
+}
+
+function heading(element) {
+  const before = [...main.querySelectorAll("h1, h2, h3")].filter(
+    (each) => each.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING,
+  );
+  return before.at(-1)?.textContent.trim() || document.title;
+}
+
 function show(text) {
   const next = new DOMParser().parseFromString(text, "text/html");
   const { id: focused, value: typed } = document.activeElement ?? {};
   const folded = new Map([...main.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
   main.replaceChildren(...next.querySelector("main").childNodes);
   document.querySelector(".clock").replaceChildren(...next.querySelector(".clock").childNodes);
+  reach();
   for (const each of main.querySelectorAll("details[id]")) each.open = folded.get(each.id) ?? each.open;
   const field = focused && document.getElementById(focused);
   if (field && typed !== undefined) field.value = typed;
   if (field) field.focus();
 }
+
+reach();
+addEventListener("resize", reach);
 
 if (kinds.length) {
   const source = new EventSource(main.dataset.stream);
