@@ -130,7 +130,7 @@ class Clinic:
 
     def ask(self, name: str, *visits: int) -> list[str]:
         """Ask the service about visits as a consumer and return the predictions' ids."""
-        rows = [{"visit": f"v{each}", "size": 0.5, "place": "shop", "person": f"p{each % 40}"} for each in visits]
+        rows = [{"visit": f"v{each}", "size": each % 10 / 10, "place": "shop", "person": f"p{each % 40}"} for each in visits]
         answer = self.client(name).predict("sale", rows, environment="production")
         return [each["id"] for each in answer["predictions"]]
 

@@ -51,7 +51,7 @@ class DebtReport:
 def report_debt(house: House, scope: Scope, lang: str) -> DebtReport:
     """Ask the detectors about an environment and say in a language what they found."""
     house.part(Services).flush()
-    found = audit_debt(house.ledger, scope)
+    found = audit_debt(house.home, house.runners, scope)
     return DebtReport(found.project, found.environment, found.as_of, [_detected(row, lang) for row in found.rows])
 
 

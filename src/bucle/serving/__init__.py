@@ -31,7 +31,19 @@ from bucle.serving.errors import (
     UnknownService,
 )
 from bucle.serving.files import KINDS, fitted, kind_of, read_records
-from bucle.serving.history import Caller, LoggedPrediction, Use, callers, get_prediction, recent_predictions, uses_since
+from bucle.serving.history import (
+    Caller,
+    FirstAnswer,
+    LoggedPrediction,
+    Use,
+    callers,
+    count_before,
+    first_answers,
+    get_prediction,
+    recent_predictions,
+    score_spread,
+    uses_since,
+)
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
 from bucle.serving.observations import (
     Agreement,
@@ -66,6 +78,7 @@ __all__ = [
     "ContractBroken",
     "Deployment",
     "Encoder",
+    "FirstAnswer",
     "InferOrder",
     "Inferred",
     "LabelDiffers",
@@ -98,9 +111,11 @@ __all__ = [
     "challenge",
     "checkout_of",
     "contract_of",
+    "count_before",
     "count_pairs",
     "current_deployment",
     "deploy",
+    "first_answers",
     "fitted",
     "fresh_pairs",
     "get_deployment",
@@ -118,6 +133,7 @@ __all__ = [
     "record_labels",
     "rollback",
     "runner_starter",
+    "score_spread",
     "services_of",
     "standby_deployment",
     "traffic_between",

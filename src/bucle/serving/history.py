@@ -1,5 +1,7 @@
 """The prediction log as it is read: single predictions, the newest ones, who called."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +10,8 @@ import msgspec
 from bucle.ledger import Reader, Row, Scope, from_us
 from bucle.serving import store
 from bucle.serving.contract import Value
+
+_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,42 @@ def uses_since(reader: Reader, scope: Scope, service: str, since_us: int) -> lis
             None if row["last_us"] is None else from_us(row["last_us"]),
             row["event"],
         )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """When a key was first answered, when a label for it was first observed if one came, microseconds UTC; the log's event."""
+
+    at_us: int
+    observed_us: int | None
+    event: int
+
+
+def count_before(reader: Reader, scope: Scope, service: str, moment_us: int) -> int:
+    """Return how many answers a service had given up to a moment of the home's clock."""
+    row = reader.row(store.COUNT_BEFORE, (scope.project, scope.environment, service, moment_us))
+    return int(row[0]) if row else 0
+
+
+def first_answers(reader: Reader, scope: Scope, service: str, keys: Sequence[str]) -> dict[str, FirstAnswer]:
+    """Return for each of `keys` that a service ever answered, with whichever version, when it first did."""
+    found: dict[str, FirstAnswer] = {}
+    where = (scope.project, scope.environment, service)
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        some = keys[start : start + _KEYS_AT_ONCE]
+        sql = store.SELECT_FIRST_ANSWERS.format(marks=", ".join("?" * len(some)))
+        for row in reader.rows(sql, (*where, *some)):
+            found[row["key"]] = FirstAnswer(row["at_us"], row["observed_us"], row["event"])
+    return found
+
+
+def score_spread(reader: Reader, scope: Scope, service: str) -> list[tuple[str, int, float]]:
+    """Return for each version that answered, oldest first: its name, how many answers, their standard deviation."""
+    rows = reader.rows(store.SELECT_SPREAD, (scope.project, scope.environment, service))
+    return [
+        (f"{row['model']}@{row['version']}", int(row["answers"]), math.sqrt(max(row["square"] - row["mean"] ** 2, 0.0)))
         for row in rows
     ]
 

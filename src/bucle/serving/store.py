@@ -134,6 +134,20 @@ UNION ALL
 SELECT 'reads', reader, client, sum(predictions), sum(requests), max(last_us), max(event)
 FROM prediction_reader WHERE project = ? AND environment = ? AND service = ? AND last_us >= ? GROUP BY reader, client
 """
+COUNT_BEFORE = "SELECT count(*) FROM prediction WHERE project = ? AND environment = ? AND service = ? AND as_of_us <= ?"
+SELECT_FIRST_ANSWERS = """
+SELECT prediction.key, min(prediction.as_of_us) AS at_us, min(label.observed_us) AS observed_us, min(prediction.logged) AS event
+FROM prediction LEFT JOIN label ON label.prediction = prediction.id
+WHERE prediction.project = ? AND prediction.environment = ? AND prediction.service = ? AND prediction.key IN ({marks})
+GROUP BY prediction.key
+"""
+SELECT_SPREAD = """
+SELECT deployment.model, deployment.version, count(*) AS answers, avg(prediction.output) AS mean,
+  avg(prediction.output * prediction.output) AS square
+FROM prediction JOIN deployment ON deployment.id = prediction.deployment
+WHERE prediction.project = ? AND prediction.environment = ? AND prediction.service = ?
+GROUP BY deployment.model, deployment.version ORDER BY deployment.version
+"""
 SELECT_LAST_LOGGED = """
 SELECT coalesce(max(seq), 0) FROM event WHERE kind = 'serving.predictions_logged' AND as_of_us < ?
 """
