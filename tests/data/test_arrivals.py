@@ -6,6 +6,7 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 
+from bucle.artifacts.errors import ArtifactDiskFull
 from bucle.data import FileWatch, ingest_due, read_snapshot, validate_reviewed
 from bucle.ledger import Scope, Ticked, because
 from bucle.runtimes import Runner
@@ -123,6 +124,14 @@ def test_environments_that_ask_the_same_at_the_same_moment_share_the_answer(shop
         third = shop.ingest(scope=Scope("shop", "production"))
     assert third.manifest == first.manifest
     assert third.report == first.report
+
+
+def test_files_that_met_a_full_disk_are_ingested_once_there_is_room(shop: Shop, ticker: Ticker) -> None:
+    shop.put(orders_table(10))
+    with patch.object(Runner, "call", side_effect=ArtifactDiskFull(path="artifacts")):
+        assert ticker.tick() == 0
+    assert ticker.tick(1) == 10
+    assert [event.data["code"] for event in shop.events("data.ingestion_failed")] == ["artifacts/disk-full"]
 
 
 def test_refused_data_are_not_announced(shop: Shop, ticker: Ticker) -> None:

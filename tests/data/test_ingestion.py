@@ -1,12 +1,19 @@
 """From files to versions: what is new, what is reused, what is refused, and what each leaves in the ledger."""
 
 import datetime as dt
+import errno
+import glob
 import os
 import subprocess
 import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
+from blake3 import blake3
 
 from bucle.data import (
     DataRefused,
@@ -20,14 +27,16 @@ from bucle.data import (
 )
 from bucle.data.errors import (
     CleaningFailed,
+    FilesChanged,
     MalformedFile,
     NoFiles,
     UnknownSource,
     UnknownVersion,
+    UnreadableFile,
 )
 from bucle.ledger import Scope
 from bucle.project import export_commit, load_project_file, register_project
-from bucle.runtimes import RunnerDied, load_code
+from bucle.runtimes import Runner, RunnerDied, load_code
 
 from .conftest import SHOP, START, Shop, orders_table
 
@@ -156,6 +165,56 @@ def test_a_malformed_file_is_named_and_the_version_before_stays(shop: Shop) -> N
     with shop.home.ledger.read() as reader:
         assert current_versions(reader, shop.scope)["orders"] == good
     assert len(shop.events("data.version_created")) == 1
+
+
+def _writing(shop: Shop, rows: Callable[[], pl.DataFrame | None]) -> Any:
+    """Let somebody write the file anew between its hashing and the child's read."""
+    call = Runner.call
+
+    def late(runner: Runner, entry: str, *given: Any, **more: Any) -> Any:
+        if entry.endswith(":ingest_in_child") and (table := rows()) is not None:
+            shop.put(table)
+        return call(runner, entry, *given, **more)
+
+    return patch.object(Runner, "call", late)
+
+
+def test_a_file_that_is_written_while_it_is_read_is_read_again(shop: Shop) -> None:
+    path, later = shop.put(orders_table(10)), iter([orders_table(20)])
+    with _writing(shop, lambda: next(later, None)):
+        version = shop.ingest()
+    assert version.rows == 20
+    assert load_manifest(shop.artifacts, version.manifest).files[0].digest == blake3(path.read_bytes()).hexdigest()
+
+
+def test_a_file_that_is_written_each_time_it_is_read_makes_no_version(shop: Shop) -> None:
+    path, size = shop.put(orders_table(10)), count(11)
+    with _writing(shop, lambda: orders_table(next(size))), pytest.raises(FilesChanged) as caught:
+        shop.ingest()
+    assert caught.value.where == str(path)
+    assert shop.events("data.version_created") == []
+
+
+def test_a_file_that_cannot_be_opened_is_named_with_the_systems_reason(shop: Shop) -> None:
+    path = shop.put(orders_table(5))
+    denied = PermissionError(errno.EACCES, "Permission denied", str(path))
+    with patch("bucle.data.files.blake3", side_effect=denied, AUTO=-1), pytest.raises(UnreadableFile) as caught:
+        shop.ingest()
+    assert (caught.value.where, "Permission denied" in str(caught.value)) == (str(path), True)
+
+
+def test_a_file_that_vanishes_after_it_was_listed_is_not_there(shop: Shop) -> None:
+    shop.put(orders_table(5))
+    gone = shop.put(orders_table(7, first=50), "data/orders/2.parquet")
+    listed = glob.glob
+
+    def then_remove(*given: Any, **more: Any) -> list[str]:
+        found = listed(*given, **more)
+        gone.unlink(missing_ok=True)
+        return found
+
+    with patch("bucle.data.files.glob.glob", then_remove):
+        assert shop.ingest().rows == 5
 
 
 def test_rows_without_a_timestamp_are_kept_but_never_seen(shop: Shop) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
 _REMEMBERED = 64
+_PASSING = {"ledger/disk-full", "artifacts/disk-full", "data/files-changed"}
 _DAY_US = 86_400_000_000
 
 
@@ -77,6 +78,11 @@ class FileWatch:
             before, self._seen[key] = self._seen.get(key), state
         return before != state
 
+    def forget(self, home: Home, scope: Scope, watched: _Watched) -> None:
+        """Deal with the files again at the next tick, changed or not: what failed had another reason than them."""
+        with self._turn:
+            self._seen.pop((home.path, scope, watched.spec.name), None)
+
     def new_month(self, home: Home, scope: Scope, watched: _Watched) -> bool:
         """Return whether a month has ended since the source was last validated: then its rows are all there to be judged."""
         key, month = (home.path, scope, watched.spec.name), home.ledger.clock.now().strftime("%Y-%m")
@@ -103,8 +109,8 @@ def ingest_due(
     files are announced each time, and rows that the clock makes visible once a day, together: no row is left out.
     When a month has ended, sources with a reviewed schema are validated again: on a replay clock no file may have changed.
     Called for each `ledger.ticked`, whose event is then the cause of all. What fails is an event, `data.ingestion_failed`,
-    once for each state of the files, and keeps no other source from being ingested. Reads no Parquet and starts no child
-    when nothing changed.
+    once for each state of the files (a full disk: at each tick until there is room), and keeps no other source from being
+    ingested. Reads no Parquet and starts no child when nothing changed.
     """
     arrived = 0
     for code, scope in due:
@@ -112,9 +118,9 @@ def ingest_due(
         for watched in sources:
             where = (home, artifacts, runners, code, scope, watched.spec.name)
             if watch.changed(home, scope, watched):
-                _try(home, scope, watched.spec, partial(ingest, *where))
+                _try(home, scope, watched.spec, partial(ingest, *where), partial(watch.forget, home, scope, watched))
             elif watched.schema.is_file() and watch.new_month(home, scope, watched):
-                _try(home, scope, watched.spec, partial(validate, *where))
+                _try(home, scope, watched.spec, partial(validate, *where), partial(watch.forget, home, scope, watched))
         named = [(watched.spec.name, watched.digest) for watched in sources]
         arrived += _announce(home, artifacts, scope, named, awaited(code, scope) if awaited else dict(named))
     return arrived
@@ -171,11 +177,16 @@ def _watched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> _Watch
     return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name), code.checkout.stamp)
 
 
-def _try(home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object]) -> None:
+def _try(home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object], forget: Callable[[], None]) -> None:
     try:
         work()
     except DataRefused:
         return  # its own event, data.validated with outcome "stop", says so
     except (BucleError, RemoteError) as error:
+        if error.code in _PASSING:
+            forget()
         with home.ledger.write() as transaction, within(scope):
             transaction.emit(IngestionFailed(spec.name, error.code, error.text, error.where), spec.name)
+    except Exception:
+        forget()
+        raise

@@ -38,6 +38,20 @@ class MalformedFile(BucleError, code="data/malformed-file"):
     next = "Write the file again, or take it out of the source's location; the versions that exist are untouched."
 
 
+class UnreadableFile(BucleError, code="data/unreadable-file"):
+    """A file of a source cannot be opened by the account that bucle runs as, or its disk fails."""
+
+    message = "{file} cannot be read: {reason}."
+    next = "Let the account that bucle runs as read it, or take it out of the source's location."
+
+
+class FilesChanged(BucleError, code="data/files-changed", status=409):
+    """A file of a source was written or removed each time while it was being read: rows and digest would not agree."""
+
+    message = "{file} changed while it was being read."
+    next = "Write files under another name and rename them when they are complete; then try again."
+
+
 class CleaningFailed(BucleError, code="data/cleaning-failed"):
     """The cleaning function raised, or what it returned cannot be computed."""
 

@@ -1,6 +1,7 @@
 """Raw files: which ones a source's location means, and their digests, hashed again only when they seem to have changed."""
 
 import glob
+import stat
 import threading
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from bucle.data.errors import NoFiles, UnknownFormat
+from bucle.data.errors import FilesChanged, NoFiles, UnknownFormat, UnreadableFile
 from bucle.data.manifests import RawFile
 from bucle.project import digest_of
 
@@ -41,7 +42,7 @@ class StatCache:
         if known is not None:
             return known
         began = time.time_ns()
-        digest = blake3(max_threads=blake3.AUTO).update_mmap(stamp.path).hexdigest() if stamp.size else blake3(b"").hexdigest()
+        digest = _hashed(stamp)
         if began - stamp.mtime_ns > _RACY_NS:
             with self._turn:
                 self._digests[stamp] = digest
@@ -51,11 +52,11 @@ class StatCache:
 def find_files(location: str, bases: Sequence[Path], source: str, where: str | None = None) -> tuple[Path, list[Stamp]]:
     """Return the first base under which the location (a glob) matches files, and their stamps by path.
 
-    An absolute location needs no base. Raises `data/no-files`.
+    An absolute location needs no base. Raises `data/no-files`, `data/unreadable-file`.
     """
     for base in bases:
         found = glob.glob(str(base / location), recursive=True)  # noqa: PTH207 - a location may be absolute
-        stamps = [_stamp(path) for path in sorted(found) if Path(path).is_file()]
+        stamps = [stamp for path in sorted(found) if (stamp := _stamp(path)) is not None]
         if stamps:
             return base, stamps
     looked = ", ".join(str(base) for base in dict.fromkeys(bases))
@@ -78,9 +79,22 @@ class RawState:
 
 
 def read_raw(base: Path, stamps: Sequence[Stamp], cache: StatCache) -> RawState:
-    """Return the state of raw files, named relative to `base` where they lie under it."""
+    """Return the state of raw files, named relative to `base` where they lie under it.
+
+    Raises `data/unreadable-file`, and `data/files-changed` for one that has gone.
+    """
     files = tuple(RawFile(_relative(stamp.path, base), stamp.size, cache.digest(stamp)) for stamp in stamps)
     return RawState(base, tuple(stamps), files, digest_of([(file.path, file.digest) for file in files]))
+
+
+def find_change(raw: RawState) -> str | None:
+    """Return the first file that is no longer what was hashed, None if all still are: the bytes count, not the times alone."""
+    afresh = StatCache()
+    for stamp, file in zip(raw.stamps, raw.files, strict=True):
+        now = _stamp(stamp.path)
+        if now is None or now != stamp or afresh.digest(now) != file.digest:
+            return stamp.path
+    return None
 
 
 def format_of(path: str) -> str:
@@ -92,9 +106,24 @@ def format_of(path: str) -> str:
     raise UnknownFormat(file=path, where=path)
 
 
-def _stamp(path: str) -> Stamp:
-    stat = Path(path).stat()
-    return Stamp(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+def _stamp(path: str) -> Stamp | None:
+    """Return the stamp of a file, None for what is none: a folder, or what has gone since it was listed."""
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UnreadableFile(file=path, reason=error.strerror or type(error).__name__, where=path) from error
+    return Stamp(path, found.st_size, found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _hashed(stamp: Stamp) -> str:
+    try:
+        return blake3(max_threads=blake3.AUTO).update_mmap(stamp.path).hexdigest() if stamp.size else blake3(b"").hexdigest()
+    except FileNotFoundError as error:
+        raise FilesChanged(file=stamp.path, where=stamp.path) from error
+    except OSError as error:
+        raise UnreadableFile(file=stamp.path, reason=error.strerror or type(error).__name__, where=stamp.path) from error
 
 
 def _relative(path: str, base: Path) -> str:

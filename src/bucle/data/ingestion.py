@@ -2,15 +2,16 @@
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from bucle.artifacts import ArtifactStore, refer
 from bucle.data import store as sql
-from bucle.data.errors import DataRefused, UnknownSource
-from bucle.data.files import RawState, StatCache, find_files, read_raw
+from bucle.data.errors import DataRefused, FilesChanged, UnknownSource
+from bucle.data.files import RawState, StatCache, find_change, find_files, read_raw
 from bucle.data.orders import IngestOrder, IngestResult
 from bucle.data.recording import record_validation, record_version
 from bucle.data.reports import ValidationReport
@@ -24,9 +25,11 @@ from bucle.project import DEV, digest_of, load_project_file, project_folder, sug
 if TYPE_CHECKING:
     from bucle.runtimes import Code, RunnerPool
 
+T = TypeVar("T")
 _SECONDS = 3600.0
 _ENTRY = "bucle.data.extraction:ingest_in_child"
 _REMEMBERED = 32
+_ATTEMPTS = 3
 _cache = StatCache()
 _answers: dict[tuple[str, str, str], IngestResult] = {}
 _turns: dict[tuple[str, str, str, str], threading.Lock] = {}
@@ -39,12 +42,12 @@ def ingest(
 
     Content that another environment has ingested is not cleaned again; what was stopped is judged again once the definitions
     have changed, for a training set may have been what leaked. Raises `data/unknown-source`, `data/no-files`,
-    `data/malformed-file`, `data/cleaning-failed`, `data/missing-column`, `data/bad-timestamp`, `data/bad-schema`, and
-    `data/refused` for what validation stopped, each time it is asked for.
+    `data/malformed-file`, `data/unreadable-file`, `data/files-changed`, `data/cleaning-failed`, `data/missing-column`,
+    `data/bad-timestamp`, `data/bad-schema`, and `data/refused` for what validation stopped, each time it is asked for.
     """
     spec = find_source(code, source)
     with _turn(home, scope, source):
-        version = _ingest(home, artifacts, runners, code, scope, spec)
+        version = _settled(lambda: _ingest(home, artifacts, runners, code, scope, spec))
     return _accepted(artifacts, version)
 
 
@@ -65,18 +68,19 @@ def validate(
     spec = find_source(code, source)
     with _turn(home, scope, source):
         before = _latest(home, scope, spec)
-        version = _ingest(home, artifacts, runners, code, scope, spec)
+        version = _settled(lambda: _ingest(home, artifacts, runners, code, scope, spec))
         if before is None or before.event != version.event or before.validated_event != version.validated_event:
             return read_report(artifacts, version)
-        raw = locate(home, code, scope, spec)
-        return _validate_again(home, runners, code, scope, spec, raw, version)
+        return _settled(lambda: _validate_again(home, runners, code, scope, spec, locate(home, code, scope, spec), version))
 
 
 def examine(home: Home, runners: "RunnerPool", code: "Code", scope: Scope, version: DatasetVersion) -> ValidationReport:
     """Judge a version that is there by the schema and the training sets of `code`, and record nothing of it."""
     spec = find_source(code, version.source)
-    raw = locate(home, code, scope, spec)
-    return _call(home, runners, code, spec, raw, load_schema(code.checkout.root, spec.name), version.manifest).validation
+    schema = load_schema(code.checkout.root, spec.name)
+    return _settled(
+        lambda: _call(home, runners, code, spec, locate(home, code, scope, spec), schema, version.manifest).validation
+    )
 
 
 def find_source(code: "Code", name: str) -> SourceSpec:
@@ -91,7 +95,7 @@ def locate(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> RawState
     """Return the raw files of a source: the environment's own location, else the declared one.
 
     A relative location is looked for in the tree of the code, then in the project's working tree.
-    Raises `data/no-files`.
+    Raises `data/no-files`, `data/unreadable-file`, `data/files-changed`.
     """
     base, stamps = find_files(*searched(home, code, scope, spec), spec.name, spec.where)
     return read_raw(base, stamps, _cache)
@@ -122,6 +126,16 @@ def _ingest(
         return record_version(transaction, spec, code.checkout, home.path, raw, schema, result, digest, reused=reused)
 
 
+def _settled(work: Callable[[], T]) -> T:
+    """Do it again, from the files as they lie there now, when one of them changed under the child's hands."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except FilesChanged:
+            continue
+    return work()
+
+
 def _validate_again(
     home: Home, runners: "RunnerPool", code: "Code", scope: Scope, spec: SourceSpec, raw: RawState, version: DatasetVersion
 ) -> ValidationReport:
@@ -143,14 +157,21 @@ def _call(
     schema: Schema | None,
     manifest: str | None,
 ) -> IngestResult:
-    """Have a child do it, once for environments that ask for the same at the same moment of a replay clock."""
+    """Have a child do it, once for environments that ask for the same at the same moment of a replay clock.
+
+    What it read must be what was hashed, else rows and digest would not agree. Raises `data/files-changed`.
+    """
     order = IngestOrder(spec, raw.paths, raw.files, schema, home.ledger.clock.now_us(), manifest)
     asked = (str(home.path), code.description.digest, digest_of(msgspec.json.encode(order)))
     known = _answers.get(asked)
     if known is not None:
         return known
-    with runners.lend(code.runtime, code.checkout) as runner:
-        result = runner.call(_ENTRY, order, IngestResult, timeout=_SECONDS)
+    try:
+        with runners.lend(code.runtime, code.checkout) as runner:
+            result = runner.call(_ENTRY, order, IngestResult, timeout=_SECONDS)
+    finally:  # half a file may also be one that cannot be read
+        if (changed := find_change(raw)) is not None:
+            raise FilesChanged(file=changed, where=changed)
     while len(_answers) >= _REMEMBERED:
         _answers.pop(next(iter(_answers)), None)
     _answers[asked] = result
