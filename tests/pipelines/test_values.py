@@ -185,6 +185,31 @@ def test_stored_bytes_cannot_construct_what_no_codec_makes(store: ArtifactStore,
         decode_value(ref, store, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{b'2Ec|', b'p', *(bytes([n]) for n in range(40))}",
+        "frozenset([b'a', 'a', 1, None, (b'b', 'c'), frozenset([b'x', b'y', 'z']), frozenset([b'q'])])",
+        "{'a': [{b'k', b'l', b'm'}, {frozenset([b'1', b'2']), frozenset([b'3', b'4'])}], b'z': {b'v', 2.5, True}}",
+    ],
+)
+def test_sets_with_parts_of_their_own_are_one_artifact_whatever_the_hash_seed(value: str, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from bucle.artifacts import ArtifactStore; from bucle.pipelines.codecs import decode_value, encode_value\n"
+        f"store, value = ArtifactStore(Path(sys.argv[1])), {value}\n"
+        "ref = encode_value(value, store)\n"
+        "assert decode_value(ref, store, Path(sys.argv[1])) == value\n"
+        "print(ref.artifact, [part.artifact for part in ref.parts])"
+    )
+    said = set()
+    for seed in ("1", "2", "3"):
+        given = {"PYTHONHASHSEED": seed, "PYTHONPATH": "src"}
+        command = [sys.executable, "-c", script, str(tmp_path / seed)]
+        said.add(subprocess.run(command, env=given, capture_output=True, text=True, check=True, timeout=120).stdout)
+    assert len(said) == 1
+
+
 def test_equal_values_have_equal_bytes_whatever_the_hash_seed() -> None:
     """Sets of texts are in another order in each of these processes."""
     script = (

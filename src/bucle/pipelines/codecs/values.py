@@ -13,7 +13,7 @@ from bucle.pipelines.codecs.models import MODELS
 from bucle.pipelines.codecs.protocol import Codec, ValueRef, identity
 from bucle.pipelines.codecs.tree import NotPlain, decode_tree, encode_tree, tree_bytes
 
-FORMAT = 1
+FORMAT = 2
 """The number of the output format: raise it when any codec gives other bytes for the same value; all keys change with it."""
 
 _CODECS: Mapping[str, Codec] = {codec.name: codec for codec in (*FILES, *MODELS, *FRAMES)}
@@ -57,13 +57,28 @@ def is_heavy(value: object) -> bool:
 
 
 def _encode_plain(value: object, kind: str, store: ArtifactStore) -> ValueRef:
-    parts: list[ValueRef] = []
+    found: dict[int, tuple[dict[str, Any], ValueRef]] = {}
 
     def put(item: object) -> object | None:
         if not is_heavy(item):
             return None
-        parts.append(encode_value(item, store))
-        return {"$": "part", "n": len(parts) - 1, "is": identity(parts[-1])}
+        ref = encode_value(item, store)
+        node = {"$": "part", "is": identity(ref)}
+        found[id(node)] = (node, ref)
+        return node
 
-    data = tree_bytes(encode_tree(value, put))
+    tree = encode_tree(value, put)
+    parts: list[ValueRef] = []
+    _number(tree, found, parts)
+    data = tree_bytes(tree)
     return ValueRef("json", store.put_bytes(data), kind, size=len(data), parts=tuple(parts))
+
+
+def _number(node: Any, found: Mapping[int, tuple[dict[str, Any], ValueRef]], parts: list[ValueRef]) -> None:
+    """Number the parts by their place in the finished tree: a set is in another order in each process until it is sorted."""
+    if id(node) in found:
+        node["n"] = len(parts)
+        parts.append(found[id(node)][1])
+    elif isinstance(node, dict | list):
+        for item in node.values() if isinstance(node, dict) else node:
+            _number(item, found, parts)
