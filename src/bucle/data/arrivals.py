@@ -177,16 +177,19 @@ def _watched(home: Home, code: "Code", scope: Scope, spec: SourceSpec) -> _Watch
     return _Watched(spec, spec.digest, location, tuple(bases), code.checkout.root / schema_path(spec.name), code.checkout.stamp)
 
 
-def _try(home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object], forget: Callable[[], None]) -> None:
+def _try(
+    home: Home, scope: Scope, spec: SourceSpec, work: Callable[[], object], forget: Callable[[], None] | None = None
+) -> None:
     try:
         work()
     except DataRefused:
         return  # its own event, data.validated with outcome "stop", says so
     except (BucleError, RemoteError) as error:
-        if error.code in _PASSING:
+        if forget is not None and error.code in _PASSING:
             forget()
         with home.ledger.write() as transaction, within(scope):
             transaction.emit(IngestionFailed(spec.name, error.code, error.text, error.where), spec.name)
     except Exception:
-        forget()
+        if forget is not None:
+            forget()
         raise
