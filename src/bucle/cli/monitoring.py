@@ -49,7 +49,7 @@ def _noting(verb: str, done: str, text: str) -> click.Command:
     def change(context: click.Context, alert: str, note: str, environment: str | None) -> None:
         session = context.ensure_object(Session)
         client = session.client
-        query = {"environment": environment or context.meta.get("environment", "dev")}
+        query = {"environment": _environment(context, environment)}
         found = client.post(client.path("alerts", alert, done), {"note": note}, query)
         session.show(found, lambda: click.echo(f"{alert} is {found['state']}"))
 
@@ -58,6 +58,37 @@ def _noting(verb: str, done: str, text: str) -> click.Command:
 
 _noting("ack", "acknowledge", "Say that you take care of ALERT.")
 _noting("resolve", "resolve", "Say that the reason of ALERT is gone.")
+
+
+@alerts.command("routes")
+@click.option("--environment", "-e", help="Where they are in force.")
+@click.pass_context
+def alert_routes(context: click.Context, environment: str | None) -> None:
+    """Show where alerts go, and how each route does."""
+    session = context.ensure_object(Session)
+    client = session.client
+    found = client.get(client.path("alert-routes"), {"environment": _environment(context, environment)})
+    columns = ("name", "kind", "waiting", "delivered", "failed", "detail", "missing")
+    lines = [[", ".join(each[name]) if name == "missing" else each[name] for name in columns] for each in found]
+    session.show(found, lambda: session.table(columns, lines))
+
+
+@alerts.command("test")
+@click.argument("route")
+@click.option("--environment", "-e", help="Where it is in force.")
+@click.pass_context
+def test_route(context: click.Context, route: str, environment: str | None) -> None:
+    """Send a test alert by ROUTE."""
+    session = context.ensure_object(Session)
+    client = session.client
+    query = {"environment": _environment(context, environment)}
+    found = client.post(client.path("alert-routes", route, "test"), None, query)
+    session.show(found, lambda: click.echo(f"{route} took the test alert ({found['detail']})"))
+
+
+def _environment(context: click.Context, given: str | None) -> str:
+    environment: str = given or context.meta.get("environment", "dev")
+    return environment
 
 
 def _show(session: Session, found: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from bucle.cli.session import Command, Session, pass_session
 
 if TYPE_CHECKING:
     from bucle.ledger import Durability
+    from bucle.monitoring import Network
     from bucle.server import Role
 
 _START_SECONDS = 60.0
@@ -26,6 +27,7 @@ _STOP_SECONDS = 60.0
 @click.option("--port", type=click.IntRange(0, 65535), default=7070, show_default=True, help="0 takes any free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; any other needs tokens.")
 @click.option("--allow-host", multiple=True, help="A name by which others reach this server (may be repeated).")
+@click.option("--allow-route", multiple=True, help="A network that routes of alerts may reach: 10.1.0.0/16 (may be repeated).")
 @click.option("--require-token", is_flag=True, help="Ask for a token on the loopback address too.")
 @click.option(
     "--role", type=click.Choice(["all", "api"]), default="all", show_default=True, help="api only answers, and starts nothing."
@@ -42,21 +44,24 @@ def up(
     port: int,
     host: str,
     allow_host: tuple[str, ...],
+    allow_route: tuple[str, ...],
     require_token: bool,
     role: str,
     durability: "Durability | None",
     detach: bool,
 ) -> None:
     """Start the server of the home; `/health` answers when it is ready."""
+    networks = tuple(_network(text) for text in allow_route)
     if detach:
         words = ["--port", str(port), "--host", host, "--role", role, *(f"--allow-host={name}" for name in allow_host)]
+        words += [f"--allow-route={each}" for each in networks]
         words += ["--require-token"] if require_token else []
         _detach(session, [*words, *(["--durability", durability] if durability else [])])
         return
     from bucle.server import ServerOptions, serve
 
     acts: Role = "api" if role == "api" else "all"
-    options = ServerOptions(session.home, host, port, acts, allow_host, require_token, durability)
+    options = ServerOptions(session.home, host, port, acts, allow_host, require_token, durability, networks)
 
     def ready(url: str) -> None:
         session.show({"url": url, "pid": os.getpid(), "home": session.home}, lambda: click.echo(f"bucle is up at {url}"))
@@ -142,6 +147,15 @@ def open_pages(session: Session) -> None:
     if not webbrowser.open(url):
         raise NoBrowser(url=url)
     session.show({"url": url}, lambda: click.echo(url))
+
+
+def _network(text: str) -> "Network":
+    from bucle.monitoring import network
+
+    try:
+        return network(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a network: {error}", param_hint="--allow-route") from None
 
 
 def _detach(session: Session, arguments: list[str]) -> None:

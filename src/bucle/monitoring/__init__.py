@@ -2,12 +2,25 @@
 
 from bucle.monitoring.alerts import Alert, AlertState, Finding, acknowledge, fire, get_alert, list_alerts, open_alerts, resolve
 from bucle.monitoring.drifting import FeatureReport
-from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, UnknownAlert
+from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, RouteFailed, UnknownAlert, UnknownRoute
 from bucle.monitoring.inspecting import Inspector
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
 from bucle.monitoring.monitors import Monitor, MonitorSpec
 from bucle.monitoring.performance import Measure, Performance
 from bucle.monitoring.reference import Reference
+from bucle.monitoring.routes import (
+    LAPTOP,
+    Courier,
+    Delivery,
+    Network,
+    NetworkPolicy,
+    RouteState,
+    count_deliveries,
+    list_deliveries,
+    missing_variables,
+    network,
+    route_states,
+)
 from bucle.monitoring.summaries import (
     LossLedger,
     ServiceSummary,
@@ -23,10 +36,13 @@ from bucle.monitoring.watching import Watched, Watching
 from bucle.monitoring.windows import WindowReport
 
 __all__ = [
+    "LAPTOP",
     "Alert",
     "AlertResolved",
     "AlertState",
     "BadMonitor",
+    "Courier",
+    "Delivery",
     "FeatureReport",
     "Finding",
     "Inspector",
@@ -35,13 +51,18 @@ __all__ = [
     "Measure",
     "Monitor",
     "MonitorSpec",
+    "Network",
+    "NetworkPolicy",
     "NotWatched",
     "Performance",
     "Reference",
+    "RouteFailed",
+    "RouteState",
     "ServiceSummary",
     "StoredWindow",
     "Terms",
     "UnknownAlert",
+    "UnknownRoute",
     "Watch",
     "Watched",
     "Watching",
@@ -49,13 +70,18 @@ __all__ = [
     "acknowledge",
     "advance_loss",
     "count_alerts",
+    "count_deliveries",
     "fire",
     "get_alert",
     "list_alerts",
+    "list_deliveries",
     "list_windows",
     "loss_gauges",
+    "missing_variables",
+    "network",
     "open_alerts",
     "resolve",
+    "route_states",
     "row_loss",
     "summarize",
     "terms_of",

@@ -29,3 +29,17 @@ class NotWatched(BucleError, code="monitoring/not-watched", status=404):
 
     message = "The service {service!r} was never deployed in {environment!r}; there is nothing to watch."
     next = "`bucle promote MODEL@VERSION {environment}` deploys a version."
+
+
+class UnknownRoute(BucleError, code="monitoring/unknown-route", status=404):
+    """No route of alerts is in force under the name."""
+
+    message = "No route {route!r} for alerts is in force in {environment!r}."
+    next = "{hint} Routes are declared as [alerts.NAME] in bucle.toml."
+
+
+class RouteFailed(BucleError, code="monitoring/route-failed", status=502):
+    """A receiver did not take the test alert."""
+
+    message = "The route {route!r} did not deliver the test alert: {reason}."
+    next = "Correct the route in bucle.toml, the server's variables, or the receiver, and test again."

@@ -72,3 +72,39 @@ class AlertResolved(Event, kind="monitoring.alert_resolved", version=1):
 
     alert: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivered(Event, kind="monitoring.alert_delivered", version=1):
+    """A receiver has taken a change of an alert; `detail` is its answer in a word. Cause: the change. Subject: the delivery."""
+
+    delivery: str
+    alert: str
+    alert_state: str
+    route: str
+    route_kind: str
+    attempts: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDeliveryFailed(Event, kind="monitoring.alert_delivery_failed", version=1):
+    """A change of an alert is not tried again: `detail` says why. Cause: the change. The subject is the delivery."""
+
+    delivery: str
+    alert: str
+    alert_state: str
+    route: str
+    route_kind: str
+    attempts: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRouteTested(Event, kind="monitoring.alert_route_tested", version=1):
+    """Somebody sent a test alert by a route; `detail` says what became of it. The subject is the route."""
+
+    route: str
+    route_kind: str
+    delivered: bool
+    detail: str

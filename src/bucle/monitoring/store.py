@@ -35,6 +35,27 @@ SELECT * FROM alert WHERE project = ? AND environment = ? AND service = ? AND st
 COUNT_ALERTS = "SELECT project, environment, service, kind, state, count(*) AS alerts FROM alert GROUP BY 1, 2, 3, 4, 5"
 SET_ALERT = "UPDATE alert SET state = ?, note = ?, changed_us = ? WHERE id = ?"
 
+INSERT_DELIVERY = """
+INSERT INTO alert_delivery (id, project, environment, route, alert, alert_state, event, notice, state, attempts, due_us,
+changed_us, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, '') ON CONFLICT (id) DO NOTHING
+"""
+SELECT_WAITING = "SELECT * FROM alert_delivery WHERE state = 'waiting' ORDER BY event"
+SELECT_OPEN_SENT = """
+SELECT d.* FROM alert_delivery d JOIN alert a ON a.id = d.alert
+WHERE d.state = 'delivered' AND a.state <> 'resolved' ORDER BY d.event
+"""
+POSTPONE_DELIVERY = "UPDATE alert_delivery SET attempts = ?, due_us = ?, detail = ?, changed_us = ? WHERE id = ?"
+END_DELIVERY = "UPDATE alert_delivery SET state = ?, attempts = ?, detail = ?, changed_us = ? WHERE id = ?"
+COUNT_DELIVERIES = """
+SELECT project, environment, route, state, count(*) AS deliveries FROM alert_delivery GROUP BY 1, 2, 3, 4
+"""
+COUNT_ROUTES = """
+SELECT route, state, count(*) AS deliveries FROM alert_delivery WHERE project = ? AND environment = ? GROUP BY 1, 2
+"""
+LAST_DETAILS = """
+SELECT route, detail FROM alert_delivery WHERE project = ? AND environment = ? AND attempts > 0 ORDER BY changed_us
+"""
+
 WINDOW_PAGE = 20_000
 """Predictions that are in memory at a time."""
 WINDOW_INPUTS = """
@@ -99,6 +120,17 @@ def alert_rows(reader: Reader, scope: Scope, service: str | None, states: Sequen
         clauses.append(f"state IN ({', '.join('?' * len(states))})")
         parameters += states
     sql = f"SELECT * FROM alert WHERE {' AND '.join(clauses)} ORDER BY fired_us DESC, id DESC LIMIT ?"
+    return reader.rows(sql, [*parameters, limit])
+
+
+def delivery_rows(reader: Reader, scope: Scope, alert: str | None, route: str | None, limit: int) -> list[Row]:
+    """Return the newest deliveries of a scope, of one alert and by one route where these are given."""
+    clauses, parameters = ["project = ?", "environment = ?"], [scope.project, scope.environment]
+    for column, value in (("alert", alert), ("route", route)):
+        if value is not None:
+            clauses.append(f"{column} = ?")
+            parameters.append(value)
+    sql = f"SELECT * FROM alert_delivery WHERE {' AND '.join(clauses)} ORDER BY event DESC, route LIMIT ?"
     return reader.rows(sql, [*parameters, limit])
 
 

@@ -5,6 +5,7 @@ What makes projects is imported when it is asked for: a child process and a serv
 
 from typing import TYPE_CHECKING, Any
 
+from bucle.project.alert_routes import ALERT_KINDS, AlertRoute, Mail, is_web_address, variable_prefix
 from bucle.project.canonical import NotCanonical, canonical_bytes, digest_of
 from bucle.project.charter import Charter, Criterion, Task, parse_criterion
 from bucle.project.checkouts import LOCK_NAME, Checkout, export_commit, working_tree
@@ -44,9 +45,11 @@ _LATER = {
 }
 
 __all__ = [
+    "ALERT_KINDS",
     "ALL_AT_ONCE",
     "DEV",
     "LOCK_NAME",
+    "AlertRoute",
     "Charter",
     "Checkout",
     "ClockChosen",
@@ -60,6 +63,7 @@ __all__ = [
     "EnvironmentPointer",
     "ImportFailed",
     "MadeProject",
+    "Mail",
     "Mode",
     "NoProjectFile",
     "NotCanonical",
@@ -86,6 +90,7 @@ __all__ = [
     "git_command",
     "git_environment",
     "is_project_name",
+    "is_web_address",
     "line_of",
     "list_environments",
     "list_projects",
@@ -102,6 +107,7 @@ __all__ = [
     "suggest",
     "template_names",
     "user_line",
+    "variable_prefix",
     "working_tree",
 ]
 

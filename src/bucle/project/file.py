@@ -2,14 +2,15 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bucle.errors import BucleError
 from bucle.ledger import parse_duration
+from bucle.project.alert_routes import AlertRoute, read_alert_routes
 from bucle.project.charter import TASKS, Charter, parse_criterion
 from bucle.project.errors import (
     BadName,
@@ -18,12 +19,10 @@ from bucle.project.errors import (
     MissingKey,
     NoProjectFile,
     UnknownEnvironment,
-    UnknownKey,
-    WrongType,
 )
 from bucle.project.nearest import nearest
 from bucle.project.rollouts import ALL_AT_ONCE, STRATEGIES, RolloutPolicy
-from bucle.project.toml_lines import line_of
+from bucle.project.toml_tables import TomlTable
 
 Deploy = Literal["automatic", "reviewed", "approved"]
 Setting = str | int | float | bool
@@ -41,7 +40,6 @@ _LOOKED_AT = {
 """The keys of a rollout by its strategy."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """A project's bucle.toml, read and checked. `environments` holds those that releases reach; `dev` is the working tree."""
+    """A project's bucle.toml, read and checked. `environments` holds those that releases reach; `dev` is the working tree.
+
+    `alerts` are the routes by which alerts leave the house.
+    """
 
     name: str
     definitions: str
@@ -65,6 +66,7 @@ class ProjectFile:
     environments: Mapping[str, Environment]
     path: Path
     dev: Environment = Environment(DEV)
+    alerts: Mapping[str, AlertRoute] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -103,65 +105,11 @@ def load_project_file(root: Path) -> ProjectFile:
         found = re.search(r"at line (\d+)", str(error))
         reason = re.sub(r"\s*\(at .*\)$", "", str(error))
         raise BadToml(reason=reason, where=f"{path}:{found[1] if found else len(text.splitlines())}") from error
-    return _project_file(_Table(document, (), text, path))
+    return _project_file(TomlTable(document, (), text, path))
 
 
-class _Table:
-    """A table of the file that gives out its keys by type, and knows where each stands."""
-
-    def __init__(self, values: Mapping[str, Any], path: tuple[str, ...], text: str, file: Path) -> None:
-        self.values, self.path, self._text, self._file = values, path, text, file
-
-    def where(self, *keys: str) -> str:
-        return f"{self._file}:{line_of(self._text, self.path + keys)}"
-
-    def name(self, key: str) -> str:
-        return ".".join((*self.path, key))
-
-    def only(self, *known: str) -> None:
-        for key in self.values:
-            if key not in known:
-                raise UnknownKey(key=self.name(key), near=nearest(key, known), where=self.where(key))
-
-    def get(self, key: str, kind: type | tuple[type, ...], default: Any = None, wanted: str | None = None) -> Any:
-        if key not in self.values:
-            return default
-        value = self.values[key]
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            found = _TYPE_NAMES.get(type(value), type(value).__name__)
-            raise WrongType(key=self.name(key), wanted=wanted or _TYPE_NAMES[kinds[0]], found=found, where=self.where(key))
-        return value
-
-    def text(self, key: str, default: str = "") -> str:
-        value: str = self.get(key, str, default)
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(self.items(key, str, "a list of texts"))
-
-    def items(self, key: str, kind: type, wanted: str) -> list[Any]:
-        values: list[Any] = self.get(key, list, [], wanted)
-        for value in values:
-            if not isinstance(value, kind) or isinstance(value, bool):
-                found = f"a list with {_TYPE_NAMES.get(type(value), type(value).__name__)}"
-                raise WrongType(key=self.name(key), wanted=wanted, found=found, where=self.where(key))
-        return values
-
-    def choice(self, key: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-        if value not in allowed:
-            raise BadValue(key=self.name(key), value=value, allowed=", ".join(map(str, allowed)), where=self.where(key))
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self.get(key, dict, {}), (*self.path, key), self._text, self._file)
-
-    def tables(self) -> "Iterator[tuple[str, _Table]]":
-        return ((key, self.table(key)) for key in self.values)
-
-
-def _project_file(document: _Table) -> ProjectFile:
-    document.only("project", "charter", "environments")
+def _project_file(document: TomlTable) -> ProjectFile:
+    document.only("project", "charter", "environments", "alerts")
     project = document.table("project")
     project.only("name", "definitions")
     name = project.text("name")
@@ -175,10 +123,11 @@ def _project_file(document: _Table) -> ProjectFile:
         raise BadValue(key="project.definitions", value=definitions, allowed=allowed, where=project.where("definitions"))
     every = {key: _environment(key, table) for key, table in document.table("environments").tables()}
     dev = every.pop(DEV, Environment(DEV))
-    return ProjectFile(name, definitions, _charter(document.table("charter")), every, document._file, dev)
+    alerts = read_alert_routes(document.table("alerts"), name, (DEV, *every))
+    return ProjectFile(name, definitions, _charter(document.table("charter")), every, document.file, dev, alerts)
 
 
-def _charter(table: _Table) -> Charter:
+def _charter(table: TomlTable) -> Charter:
     table.only("problem", "task", "success", "owner", "data", "architecture")
     task = table.get("task", str)
     return Charter(
@@ -191,14 +140,14 @@ def _charter(table: _Table) -> Charter:
     )
 
 
-def _inside(table: _Table, key: str) -> str | None:
+def _inside(table: TomlTable, key: str) -> str | None:
     path: str | None = table.get(key, str)
     if path is not None and (Path(path).is_absolute() or ".." in Path(path).parts):
         raise BadValue(key=table.name(key), value=path, allowed="a path inside the project", where=table.where(key))
     return path
 
 
-def _environment(name: str, table: _Table) -> Environment:
+def _environment(name: str, table: TomlTable) -> Environment:
     if not is_project_name(name):
         raise BadName(name=name, where=table.where())
     table.only(*(("settings", "sources") if name == DEV else ("deploy", "rollout", "settings", "sources")))
@@ -213,7 +162,7 @@ def _environment(name: str, table: _Table) -> Environment:
     )
 
 
-def _rollout(table: _Table) -> RolloutPolicy:
+def _rollout(table: TomlTable) -> RolloutPolicy:
     """Read what a new version must show; a key that the strategy would not look at is refused."""
     table.only("strategy", "steps", "requests", "labels", "hold", "within")
     strategy = table.choice("strategy", table.text("strategy", "shadow, canary"), STRATEGIES)
@@ -229,7 +178,7 @@ def _rollout(table: _Table) -> RolloutPolicy:
     )
 
 
-def _shares(table: _Table) -> tuple[int, ...]:
+def _shares(table: TomlTable) -> tuple[int, ...]:
     shares = table.items("steps", int, "a list of whole numbers")
     if not shares or shares != sorted(set(shares)) or shares[0] < 1 or shares[-1] != 100:
         allowed = "growing percents that end with 100, such as [10, 50, 100]"
@@ -237,14 +186,14 @@ def _shares(table: _Table) -> tuple[int, ...]:
     return tuple(shares)
 
 
-def _count(table: _Table, key: str, default: int, least: int) -> int:
+def _count(table: TomlTable, key: str, default: int, least: int) -> int:
     value: int = table.get(key, int, default)
     if value < least:
         raise BadValue(key=table.name(key), value=value, allowed=f"at least {least}", where=table.where(key))
     return value
 
 
-def _duration(table: _Table, key: str, default: timedelta) -> timedelta:
+def _duration(table: TomlTable, key: str, default: timedelta) -> timedelta:
     if key not in table.values:
         return default
     text = table.text(key)

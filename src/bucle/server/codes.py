@@ -9,7 +9,17 @@ from bucle.data import has_versions
 from bucle.delivery import open_repository
 from bucle.errors import BucleError
 from bucle.ledger import Home, Scope
-from bucle.project import DEV, current_release, dev_checkout, export_commit, list_environments, list_projects, load_project_file
+from bucle.project import (
+    DEV,
+    ProjectFile,
+    current_release,
+    dev_checkout,
+    export_commit,
+    list_environments,
+    list_projects,
+    load_project_file,
+    project_folder,
+)
 from bucle.server.errors import NothingRuns
 
 if TYPE_CHECKING:
@@ -17,6 +27,19 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN_SECONDS = 2.0
 _log = logging.getLogger(__name__)
+
+
+def file_in_force(home: Home, scope: Scope) -> ProjectFile | None:
+    """Return the bucle.toml that an environment runs under: the current release's, in `dev` the working tree's; or None."""
+    if scope.environment in ("", DEV):
+        root = project_folder(home, scope.project)
+        return None if root is None else load_project_file(root)
+    with home.ledger.read() as reader:
+        pointer = current_release(reader, scope)
+    if pointer is None:
+        return None
+    repository = open_repository(home, scope.project).path
+    return load_project_file(export_commit(home, repository, scope.project, pointer.commit).root)
 
 
 class Codes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from bucle.artifacts import ArtifactStore
 from bucle.ledger import Dispatcher, Home, Ledger, Subscription
+from bucle.monitoring import LAPTOP
 
 if TYPE_CHECKING:
     from bucle.runtimes import RunnerPool
@@ -55,6 +56,7 @@ class House:
         self.mode = mode
         self.acts = acts
         self.url = ""
+        self.network = LAPTOP
         self._parts: dict[type, object] = {}
         self._subscriptions: list[Subscription] = []
         self._start: list[Callable[[], None]] = []

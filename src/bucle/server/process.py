@@ -18,6 +18,7 @@ import uvicorn
 
 from bucle.identity import has_tokens
 from bucle.ledger import Durability
+from bucle.monitoring import Network, NetworkPolicy
 from bucle.server.app import open_house, route_table
 from bucle.server.asgi import Application
 from bucle.server.errors import BadAddress, PortInUse, Unprotected
@@ -30,7 +31,10 @@ Role = Literal["all", "api"]
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a server is started; port 0 takes any free one, and `durability` None is what the home was told before."""
+    """How a server is started; port 0 takes any free one, and `durability` None is what the home was told before.
+
+    `route_networks` are those beside the public internet that routes of alerts may reach.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -39,6 +43,7 @@ class ServerOptions:
     allowed_hosts: tuple[str, ...] = ()
     require_token: bool = False
     durability: Durability | None = None
+    route_networks: tuple[Network, ...] = ()
 
 
 def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -51,6 +56,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
         handler = _log_to(house.home.folder("logs") / "bucle.log")
         try:
             guard = guard_for(options.host, options.allowed_hosts, options.require_token)
+            house.network = NetworkPolicy(not guard.tokens_required, options.route_networks)
             if guard.tokens_required and not has_tokens(house.ledger):
                 raise Unprotected(host=options.host, where="--host")
             application = Application(house, route_table(), guard)

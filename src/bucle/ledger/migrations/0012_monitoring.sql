@@ -45,3 +45,21 @@ CREATE TABLE alert (
 );
 CREATE INDEX alert_service ON alert (project, environment, service, fired_us);
 CREATE UNIQUE INDEX alert_open ON alert (project, environment, service, kind, feature) WHERE state <> 'resolved';
+
+CREATE TABLE alert_delivery (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  route TEXT NOT NULL,
+  alert TEXT NOT NULL,
+  alert_state TEXT NOT NULL,
+  event BIGINT NOT NULL,
+  notice TEXT NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  due_us BIGINT NOT NULL,
+  changed_us BIGINT NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE INDEX alert_delivery_waiting ON alert_delivery (state, due_us);
+CREATE INDEX alert_delivery_alert ON alert_delivery (project, environment, alert);

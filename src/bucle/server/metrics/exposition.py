@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bucle.monitoring import count_alerts, loss_gauges
+from bucle.monitoring import count_alerts, count_deliveries, loss_gauges
 from bucle.server.metrics.text import Family
 from bucle.server.routing import Call
 from bucle.server.statistics import BOUNDS, RequestStatistics
@@ -68,7 +68,11 @@ def _monitoring(call: Call) -> Iterator[Family]:
     alerts = Family("bucle_monitoring_alerts", "Alerts by kind and state.", "gauge")
     excess = Family("bucle_monitoring_excess_loss", "Loss beyond the promise of the hold-out, in units of the loss.", "gauge")
     cost = Family("bucle_monitoring_retrain_cost", "What a retraining costs, in units of the loss.", "gauge")
+    sent = Family("bucle_monitoring_alert_deliveries", "Changes of alerts by route and what became of them.", "gauge")
     with call.house.ledger.read() as reader:
+        for each in count_deliveries(reader):
+            place = {"project": each.project, "environment": each.environment, "route": each.route}
+            sent.add(each.deliveries, **place, state=each.state)
         for count in count_alerts(reader):
             place = {"project": count.project, "environment": count.environment, "service": count.service}
             alerts.add(count.alerts, **place, kind=count.kind, state=count.state)
@@ -77,7 +81,7 @@ def _monitoring(call: Call) -> Iterator[Family]:
             excess.add(gauge.loss.excess, **place)
             if gauge.loss.retrain_cost is not None:
                 cost.add(gauge.loss.retrain_cost, **place)
-    yield from (alerts, excess, cost)
+    yield from (alerts, excess, cost, sent)
 
 
 def _ledger(call: Call) -> Iterator[Family]:
