@@ -28,6 +28,7 @@ from bucle.delivery.repositories import open_repository
 from bucle.identity import Principal
 from bucle.ledger import Scope, StoredEvent, Subscription, Transaction, because, within
 from bucle.project import DEV, ProjectFile, current_release, load_project_file
+from bucle.registry import list_versions
 from bucle.serving import list_deployments
 
 _SYSTEM = Principal("prn_system", "system", "service", ())
@@ -40,6 +41,12 @@ class _Registered(msgspec.Struct, frozen=True):
     model: str
     number: int
     passed: bool
+
+
+class _RolloutEnded(msgspec.Struct, frozen=True):
+    """The fields of `delivery.rollout_completed` and `delivery.rollout_rolled_back` that are read here."""
+
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,8 @@ def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reas
 def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
     """Return a service to what answered before, or with the project's name its environment to the release before.
 
-    A rollout of the service that is on ends with that.
-
-    Raises `delivery/nothing-before`, and what serving raises for a service that has nothing to restore.
+    A rollout of the service that is on ends with that. Raises `delivery/nothing-before`, and what serving raises for a service
+    that has nothing to restore.
     """
     if name != scope.project:
         left, restored = roll_back_service(delivery, scope, name)
@@ -116,23 +122,37 @@ def roll_back(delivery: Delivery, scope: Scope, name: str) -> RolledBackTo:
 def deploy_automatically(delivery: Delivery) -> Subscription:
     """Return the subscription that deploys a version which passed its gates, where the environment's policy is automatic.
 
-    So a retraining can reach its service without anybody's hand (G1-a, J-2). In dev the developer decides.
+    So a retraining can reach its service without anybody's hand (G1-a, J-2). In dev the developer decides. What is registered
+    while another version is rolled out has its turn, if it is still the newest, when that has ended; what was rolled back has
+    none again.
     """
 
     def handle(event: StoredEvent) -> None:
-        registered, scope = event.decode(_Registered), Scope(event.project, event.environment)
-        if not registered.passed or scope.environment == DEV:
+        scope = Scope(event.project, event.environment)
+        if scope.environment == DEV:
             return
-        name = f"{registered.model}@{registered.number}"
-        try:
-            policy = model_subject(delivery, scope, name)[1]
-            answering = _already_answers(delivery, scope, event.subject)
-            if policy == "automatic" and not answering:
-                promote(delivery, scope, name, _SYSTEM)
-        except (NoEvidence, RolloutRunning) as error:
-            _log.info("%s is not deployed automatically: %s", name, error.text)
+        if event.kind == "registry.version_registered":
+            registered = event.decode(_Registered)
+            if registered.passed:
+                _promote_by_itself(delivery, scope, f"{registered.model}@{registered.number}", event.subject)
+            return
+        model, _, ended = event.decode(_RolloutEnded).target.partition("@")
+        with delivery.home.ledger.read() as reader:
+            here = [each for each in list_versions(reader, scope.project, model) if each.environment == scope.environment]
+        if here and here[0].version > int(ended) and here[0].passed:
+            _promote_by_itself(delivery, scope, here[0].name, here[0].id)
 
-    return Subscription("deploy-automatically", ("registry.version_registered",), handle)
+    kinds = ("registry.version_registered", "delivery.rollout_completed", "delivery.rollout_rolled_back")
+    return Subscription("deploy-automatically", kinds, handle)
+
+
+def _promote_by_itself(delivery: Delivery, scope: Scope, name: str, id: str) -> None:
+    try:
+        policy = model_subject(delivery, scope, name)[1]
+        if policy == "automatic" and not _already_answers(delivery, scope, id):
+            promote(delivery, scope, name, _SYSTEM)
+    except (NoEvidence, RolloutRunning) as error:
+        _log.info("%s is not deployed automatically: %s", name, error.text)
 
 
 def _already_answers(delivery: Delivery, scope: Scope, version: str) -> bool:

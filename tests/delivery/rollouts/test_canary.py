@@ -1,11 +1,17 @@
 """A share of the keys is the challenger's: the same ones throughout a step; who asks is answered, whatever it does."""
 
+import dataclasses
+
+import msgspec
 import pytest
 
+from bucle.errors import RemoteError
+from bucle.features import FrameColumn
 from bucle.ledger import Scope
 from bucle.serving import standby_deployment
 
 DEV = Scope("trips", "dev")
+GUST = FrameColumn("gust_now", "float")
 
 
 def test_the_same_key_sees_one_version_and_keeps_it_when_the_share_grows(trial, make_row) -> None:
@@ -83,3 +89,20 @@ def test_a_rollout_whose_steps_are_all_good_ends_with_all_traffic_and_the_one_be
     with trial.house.ledger.read() as reader:
         standby = standby_deployment(reader, DEV, "delay")
     assert standby is not None and trial.services.pool.pid(standby.candidate) == old
+
+
+def test_a_challenger_that_needs_a_field_which_nobody_sends_fails_and_one_that_gets_it_answers(trial, make_row) -> None:
+    candidate = trial.candidate("better")
+    contract = msgspec.structs.replace(candidate.contract, inputs=(*candidate.contract.inputs[:2], GUST))
+    trial.candidate = lambda name: dataclasses.replace(candidate, contract=contract)
+    trial.begin("better", strategy="canary", steps=(50, 100), requests=1000)
+    assert {each["arm"] for each in trial.ask(*(make_row(number) for number in range(6)))} == {"champion"}
+    told = trial.judged()
+    assert told.challenger.failed == told.challenger.requests > 0
+    assert "serving/missing-input" in next(iter(told.failures))
+    both = [make_row(number) | {"gust_now": 5.0} for number in range(40)]
+    assert told.state == "running", "so few failures prove nothing yet"
+    assert {each["arm"] for each in trial.ask(*both)} == {"champion", "challenger"}
+    with pytest.raises(RemoteError) as caught:
+        trial.ask(make_row(1) | {"strange": 1.0})
+    assert caught.value.code == "serving/extra-input", "a field that neither takes"

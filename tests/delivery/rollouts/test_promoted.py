@@ -13,12 +13,14 @@ from bucle.client import Client
 from bucle.client.transports import InProcessTransport
 from bucle.delivery import Delivery, Promotion, approve, checking, newest_rollout, promote, prospects, show
 from bucle.delivery.errors import RolloutRunning
-from bucle.ledger import acting
+from bucle.ledger import Scope, acting
 from bucle.project import current_release
 from bucle.registry import find_version, waive_gate
 from bucle.server import House, open_house
 
 ROLLOUT = 'deploy = "approved"\nrollout = { strategy = "shadow, canary", steps = [50, 100], requests = 20, labels = 0 }'
+LONG = 'deploy = "automatic"\nrollout = { strategy = "canary", steps = [50, 100], requests = 10000 }'
+TEST = Scope("shop", "test")
 WELL = "HistGradientBoostingClassifier(max_iter=iterations, random_state=frame.seed).fit(frame.X, frame.y)"
 BLIND = "LogisticRegression(C=1.0 * iterations).fit(np.nan_to_num(frame.X), frame.y)"
 
@@ -31,7 +33,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     code = CLINIC.replace("max_iter=30", "max_iter=iterations").replace("fit_well(frame)", "fit_well(frame, iterations=30)")
     code += PIPELINE.format(name="well").replace('window: str = "30d"', 'window: str = "30d", iterations: int = 30')
     code = code.replace("fit_well(past)", "fit_well(past, iterations)")
-    toml = TOML.format(name="shop").replace('deploy = "approved"', ROLLOUT)
+    toml = TOML.format(name="shop").replace('deploy = "approved"', ROLLOUT).replace('deploy = "automatic"', LONG)
     write_visits(write_project(folder / "work", "shop", {"shop.py": code, "bucle.toml": toml}) / "visits.csv")
     (folder / "work" / ".gitignore").write_text("visits.csv\n")
     commit_all(folder / "work")
@@ -79,6 +81,29 @@ def shown(house: House) -> Any:
 def stage(house: House, name: str) -> str:
     with house.ledger.read() as reader:
         return str(find_version(reader, "shop", name).stage)
+
+
+def test_what_is_trained_during_a_rollout_has_its_turn_afterwards_and_what_went_back_has_none(house: House) -> None:
+    """Where the policy is automatic nobody is there to ask again."""
+    deliver(house, house.home.path.parent / "work")
+    names = []
+    for iterations in (30, 25, 20, 15):
+        names.append(train(house, TEST, iterations=iterations))
+        house.dispatcher.drain()
+
+    def target() -> str:
+        with house.ledger.read() as reader:
+            newest = newest_rollout(reader, TEST, "well")
+        return f"{newest.target} is {newest.state}"
+
+    assert target() == f"{names[1]} is running"
+    client = Client(InProcessTransport(house), None, "shop", "tests/1")
+    client.post(client.path("rollback"), {"name": "well"}, {"environment": "test"})
+    house.dispatcher.drain()
+    assert target() == f"{names[3]} is running", "the newest, not the one between"
+    client.post(client.path("rollback"), {"name": "well"}, {"environment": "test"})
+    house.dispatcher.drain()
+    assert target() == f"{names[3]} is rolled back", "nothing that went back is tried again by itself"
 
 
 def test_a_version_that_is_no_worse_gets_there_and_one_that_fails_online_goes_back_with_its_release(house: House) -> None:

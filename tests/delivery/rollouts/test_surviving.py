@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import Server, up
+from tests.live import Server, bucle, up
 
 
 @pytest.fixture
@@ -52,6 +52,8 @@ def test_split_and_evidence_are_those_of_before(begun, make_row) -> None:
         server.kill()
     with up(home) as server:
         after = send(server, "rollout")
+        told = bucle("rollout", "delay", "--environment", "dev", "--home", home, cwd=home.parent / "trips")
+        assert "delay@2 for delay in dev: running" in told.stdout and "> canary 30 %" in told.stdout, told.stderr
         assert after["state"] == "running" and after["id"] == seen["id"]
         grown = sum(after[arm]["requests"] - seen[arm]["requests"] for arm in ("champion", "challenger"))
         assert grown == 60, "every answer is evidence, and once"

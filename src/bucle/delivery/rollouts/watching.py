@@ -30,6 +30,7 @@ class RolloutWatch:
         self._guard = threading.Lock()
         self._news, self._urgent, self._stop = threading.Event(), threading.Event(), threading.Event()
         self._told, self._judged = 0, 0
+        self._labels_came = True
         self._thread: threading.Thread | None = None
         services.arms.watched_by(self.tell)
 
@@ -63,6 +64,7 @@ class RolloutWatch:
             with self._home.ledger.read() as reader:
                 running = store.select_running(reader)
             if running:
+                self._labels_came = True
                 self.wake()
 
         return Subscription("rollouts-news", ("serving.labels_recorded", "ledger.ticked"), handle)
@@ -71,15 +73,18 @@ class RolloutWatch:
         """Return what is not judged yet, None when all is: a replay clock waits for it."""
         if self._services.arms.waiting:
             return "a shadow"
-        return "a rollout" if self._told != self._judged and not self._stop.is_set() else None
+        if self._told == self._judged or self._stop.is_set():
+            return None
+        self._urgent.set()  # who asks is waiting
+        return "a rollout"
 
-    def judge(self) -> None:
-        """Take in everything that was seen until now, on nobody's account but its own."""
+    def judge(self, *, labels: bool = True) -> None:
+        """Take in everything that was seen until now, on nobody's account but its own; look for `labels` too."""
         self._services.ship()
         with self._home.ledger.read() as reader:
             running = store.select_running(reader)
         for rollout in running:
-            contextvars.Context().run(self._judge, rollout)
+            contextvars.Context().run(self._judge, rollout, labels)
 
     def close(self) -> None:
         """Judge a last time and stop."""
@@ -98,21 +103,21 @@ class RolloutWatch:
                 self._urgent.wait(_CALM_SECONDS)
             self._news.clear()
             self._urgent.clear()
-            told = self._told
+            told, labels, self._labels_came = self._told, self._labels_came or stopping, False
             try:
-                self.judge()
+                self.judge(labels=labels)
             except Exception:  # a full disk, say: what was seen lies in the spool or the ledger, and the next news tries again
                 _log.exception("the rollouts could not be judged")
             self._judged = told
             if stopping:
                 return
 
-    def _judge(self, running: Rollout) -> None:
+    def _judge(self, running: Rollout, labels: bool) -> None:
         with self.turn, acting("delivery", "system"), within(running.scope), self._home.ledger.write() as tx:
             rollout = store.select_rollout(tx, running.project, running.id)
             if rollout is None or rollout.state != "running":
                 return
-            after = taken_in(tx, rollout)
+            after = taken_in(tx, rollout, labels)
             changed = after.evidence != rollout.evidence
             if changed:
                 store.save_evidence(tx, after)
@@ -131,12 +136,12 @@ class RolloutWatch:
                     _log.exception("a model of the rollout %s cannot be started", rollout.id)
 
 
-def taken_in(tx: Transaction, rollout: Rollout) -> Rollout:
-    """Return a rollout with all that was seen since; labelled pairs count once."""
+def taken_in(tx: Transaction, rollout: Rollout, labels: bool) -> Rollout:
+    """Return a rollout with all that was seen since, and if wanted the pairs whose labels came; a pair counts once."""
     evidence = rollout.evidence
     while observations := observations_after(tx, rollout.id, evidence.seen):
         evidence = evidence.after(observations, rollout.step)
-    if "shadow" in rollout.policy.strategy:
+    if labels and "shadow" in rollout.policy.strategy:
         pairs = fresh_pairs(tx, rollout.id, rollout.maturity)
         count_pairs(tx, rollout.id, pairs)
         evidence = evidence.with_pairs(pairs, rollout.kind)
