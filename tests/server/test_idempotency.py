@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from tests.server.conftest import Wire
 
@@ -39,6 +40,16 @@ def test_the_answer_of_the_first_time_comes_again(house: House, wire: Wire) -> N
     wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="another")
     wire.json("POST", "/api/v1/tokens", WANTED)
     assert len(list_tokens(house.ledger)) == 3
+
+
+def test_no_secret_and_no_key_lies_in_the_home(house: House, wire: Wire) -> None:
+    key = "5f0c5ec4-e6f1-4c0e-9f0a-1d2b3c4d5e6f"
+    secret = msgspec.json.decode(wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key=key).body)["token"]
+    again = wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key=key)
+    assert msgspec.json.decode(again.body)["token"] == secret
+    held = b"".join(path.read_bytes() for path in house.home.path.rglob("*") if path.is_file())
+    assert b"identity.token_created" in held
+    assert secret.encode() not in held and key.encode() not in held
 
 
 def test_a_key_belongs_to_one_request_of_one_principal(house: House, wire: Wire) -> None:

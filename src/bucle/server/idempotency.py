@@ -1,6 +1,8 @@
 """A write that is sent twice with one Idempotency-Key happens once, and is answered as the first time."""
 
+import base64
 import hashlib
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +32,9 @@ class Replies:
     Without a `recall` effect and answer are one transaction: a request that died in between had no effect, and is done
     when it comes again. With one, the ledger notes the key and the events of each of its transactions; of a request that
     died on the way, `recall` makes the answer from its events, or says with None that it is to be done again.
+
+    An answer may hold a secret, which must not lie in the ledger: of the key only a digest is kept, and the answer is sealed
+    with the key itself, so that only who has the key can read it.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -44,22 +49,23 @@ class Replies:
         """
         if not 1 <= len(key) <= 200 or not key.isprintable():
             raise BadKey(where="header.Idempotency-Key")
-        name = f"{principal.id}:{key}"
+        whole = f"{principal.id}:{key}"
+        name, seal = hashlib.sha256(whole.encode()).hexdigest(), _Seal(whole)
         with self._lock:
             if name in self._handled:
                 raise InProgress(key=key)
             self._handled.add(name)
         try:
-            kept = self._kept(name, key, digest, recall)
+            kept = self._kept(name, key, digest, recall, seal)
             if kept is not None:
                 return kept
             request = RequestKey(name, digest)
-            return self._whole(request, act) if recall is None else self._in_parts(request, act)
+            return self._whole(request, act, seal) if recall is None else self._in_parts(request, act, seal)
         finally:
             with self._lock:
                 self._handled.discard(name)
 
-    def _kept(self, name: str, key: str, digest: str, recall: Recall | None) -> Response | None:
+    def _kept(self, name: str, key: str, digest: str, recall: Recall | None, seal: "_Seal") -> Response | None:
         kept = self._ledger.request(name)
         if kept is None:
             return None
@@ -67,38 +73,60 @@ class Replies:
             raise KeyReused(key=key, where="header.Idempotency-Key")
         if kept.status is None or kept.answer is None:
             found = recall([self._ledger.event(seq) for seq in kept.events]) if recall is not None else None
-            return None if found is None else _replayed(self._keep(name, found))
+            return None if found is None else _replayed(self._keep(name, found, seal))
         media = MEDIA_TYPE if kept.status >= 400 else "application/json"
-        return _replayed(Response(kept.answer or None, kept.status, media_type=media if kept.answer else None))
+        answer = seal.open(kept.answer)
+        return _replayed(Response(answer or None, kept.status, media_type=media if answer else None))
 
-    def _whole(self, request: RequestKey, act: Act) -> Response:
+    def _whole(self, request: RequestKey, act: Act, seal: "_Seal") -> Response:
         """Act in one transaction with the answer; a refusal is an answer too, and keeps what took effect before it."""
         refusal: BucleError | RemoteError | None = None
         with self._ledger.whole(request) as unit:
             try:
                 response = act()
-                unit.keep(response.status_code, bytes(response.body).decode())
+                unit.keep(response.status_code, seal.close(bytes(response.body).decode()))
             except (BucleError, RemoteError) as error:
-                unit.keep(error.status, _document(error))
+                unit.keep(error.status, seal.close(_document(error)))
                 refusal = error
         if refusal is not None:
             raise refusal
         return response
 
-    def _in_parts(self, request: RequestKey, act: Act) -> Response:
+    def _in_parts(self, request: RequestKey, act: Act, seal: "_Seal") -> Response:
         with handling(request):
             try:
                 response = act()
             except (BucleError, RemoteError) as error:
-                self._ledger.keep_answer(request.name, error.status, _document(error))
+                self._ledger.keep_answer(request.name, error.status, seal.close(_document(error)))
                 raise
-        return self._keep(request.name, response)
+        return self._keep(request.name, response, seal)
 
-    def _keep(self, name: str, response: Response) -> Response:
+    def _keep(self, name: str, response: Response, seal: "_Seal") -> Response:
         body = bytes(response.body) if hasattr(response, "body") else None
         if body is not None and len(body) <= _LARGEST_KEPT:
-            self._ledger.keep_answer(name, response.status_code, body.decode("utf-8", "replace"))
+            self._ledger.keep_answer(name, response.status_code, seal.close(body.decode("utf-8", "replace")))
         return response
+
+
+class _Seal:
+    """A stream of SHAKE-256 from the key and a new nonce each time: no key, no answer. As strong as the key is random."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = b"bucle answer\0" + secret.encode() + b"\0"
+
+    def close(self, answer: str) -> str:
+        """Return the answer as nobody without the key can read it."""
+        nonce = secrets.token_bytes(16)
+        return base64.b64encode(nonce + self._mixed(nonce, answer.encode())).decode()
+
+    def open(self, sealed: str) -> str:
+        """Return what `close` was given."""
+        data = base64.b64decode(sealed)
+        return self._mixed(data[:16], data[16:]).decode()
+
+    def _mixed(self, nonce: bytes, data: bytes) -> bytes:
+        stream = hashlib.shake_256(self._secret + nonce).digest(len(data))
+        return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))
 
 
 def _document(error: BucleError | RemoteError) -> str:
