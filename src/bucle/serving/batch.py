@@ -16,6 +16,7 @@ from bucle.serving.predictions import Predictions, Services
 from bucle.serving.scoring import Scored, ScoredRow, ScoreOrder
 
 _CHUNK = 1000
+_SECONDS = 3600.0
 
 
 class Batches:
@@ -42,7 +43,7 @@ class Batches:
             now_us=now_us,
         )
         with self._runners.lend(code.runtime, code.checkout) as runner:
-            scored = runner.call("bucle.serving.scoring:score_in_child", order, Scored)
+            scored = runner.call("bucle.serving.scoring:score_in_child", order, Scored, timeout=_SECONDS)
         rows = msgspec.json.decode(self._artifacts.get_bytes(scored.rows), type=list[ScoredRow])
         if not rows:
             raise EmptyRequest(where=name or file.name)

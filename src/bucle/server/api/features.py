@@ -39,6 +39,7 @@ from bucle.server.routing import Body, Call, Route, act_again
 from bucle.serving import active_deployments
 
 _FEATURES = "/api/v1/projects/{project}/features"
+_SECONDS = 3600.0
 _PARQUET = "application/vnd.apache.parquet"
 _LARGEST_ROWS = 1 << 30
 _log = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def join_rows(call: Call) -> Response:
     snapshot = _snapshot(call, code, scope, call.query.get("as_of"))
     request = JoinRequest(snapshot, tuple(views), call.house.artifacts.put_file(rows), call.query.get("timestamp", "timestamp"))
     with call.house.runners.lend(code.runtime, code.checkout) as runner:
-        answer = runner.call("bucle.features.offline:join_in_child", request, JoinAnswer)
+        answer = runner.call("bucle.features.offline:join_in_child", request, JoinAnswer, timeout=_SECONDS)
     _note_read(call.house.ledger, scope, "join", answer.rows, snapshot)
     return Response(call.house.artifacts.get_bytes(answer.artifact), media_type=_PARQUET)
 
@@ -209,7 +210,7 @@ def make_frame(call: Call) -> Response:
     snapshot = _snapshot(call, code, scope, body.as_of)
     request = FrameRequest(snapshot, body.training_set, body.start, body.end, body.seed)
     with call.house.runners.lend(code.runtime, code.checkout) as runner:
-        answer = runner.call("bucle.features.building:frame_in_child", request, FrameAnswer)
+        answer = runner.call("bucle.features.building:frame_in_child", request, FrameAnswer, timeout=_SECONDS)
     _note_read(call.house.ledger, scope, body.training_set, answer.rows, snapshot)
     return Response(call.house.artifacts.get_bytes(answer.artifact), media_type="application/octet-stream")
 
