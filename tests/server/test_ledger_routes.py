@@ -212,7 +212,7 @@ def test_a_way_that_was_cut_short_is_gone_on_with(replay: House, tmp_path: Path)
         ("2012-01-01", "ledger/clock-backwards"),
         ("tomorrow", "ledger/bad-instant"),
         ("3q", "ledger/bad-duration"),
-        ("999999999w", "server/bad-parameter"),
+        ("999999999w", "ledger/bad-duration"),
     ],
 )
 def test_a_moment_that_cannot_be_is_refused(replay: House, to: str, code: str) -> None:
