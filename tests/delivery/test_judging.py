@@ -228,6 +228,13 @@ def test_a_rollout_says_beforehand_what_it_could_detect() -> None:
     assert f"failures that rise from 1.0% to {found.error_rate:.1%}" in found.sentence
 
 
+def test_a_champion_whose_times_are_unknown_leaves_unknown_what_slowness_could_be_detected() -> None:
+    found = detectable(600, (10, 50, 100), history=Counts(5000, 50))
+    assert found.latency_factor is None
+    assert found.sentence.endswith("What slowness it could detect is not known: the champion's times are not.")
+    assert "could not detect a higher loss" in found.sentence
+
+
 def test_a_rollout_that_could_detect_nothing_says_so() -> None:
     nothing = detectable(2, (10, 50, 100))
     assert nothing.nothing

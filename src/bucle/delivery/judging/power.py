@@ -56,9 +56,12 @@ def detectable(
     history = history or Counts()
     stages = [(share / 100, requests // len(shares)) for share in shares] if shares else []
     rate = _error_rate(stages, history, alpha_of("errors", alpha))
-    factor = _latency_factor(stages, latencies, alpha_of("latency", alpha)) if latencies and sum(latencies) else None
+    timed = bool(latencies) and sum(latencies or ()) > 0
+    factor = _latency_factor(stages, latencies or (), alpha_of("latency", alpha)) if timed else None
     loss = _loss(pairs, _USUAL_DEVIATION * bound if deviation is None else deviation, bound, alpha_of("loss", alpha))
-    return Detectability(requests, pairs, rate, factor, loss, _sentence(requests, pairs, history, rate, factor, loss))
+    return Detectability(
+        requests, pairs, rate, factor, loss, _sentence(requests, pairs, history, (rate, factor, loss), timed=timed)
+    )
 
 
 def _error_rate(stages: Sequence[tuple[float, int]], history: Counts, alpha: float) -> float | None:
@@ -137,7 +140,10 @@ def _least(candidates: Sequence[float], found: Callable[[float], bool]) -> float
     return candidates[low] if low < len(candidates) else None
 
 
-def _sentence(requests: int, pairs: int, history: Counts, rate: float | None, factor: float | None, loss: float | None) -> str:
+def _sentence(
+    requests: int, pairs: int, history: Counts, least: tuple[float | None, float | None, float | None], *, timed: bool
+) -> str:
+    rate, factor, loss = least
     if rate is None and factor is None and loss is None:
         return f"This rollout could detect nothing: {requests} canary requests and {pairs} labelled pairs are too few."
     usual = f"{history.rate:.1%}" if history.requests else "an assumed 1.0%"
@@ -148,9 +154,10 @@ def _sentence(requests: int, pairs: int, history: Counts, rate: float | None, fa
     ]
     missed = [
         "failures" if rate is None else "",
-        "slowness" if factor is None else "",
+        "slowness" if factor is None and timed else "",
         "a higher loss" if loss is None else "",
     ]
     found, none = "; ".join(filter(None, parts)), " or ".join(filter(None, missed))
     rest = f" It could not detect {none}." if none else ""
-    return f"Within {requests} canary requests and {pairs} labelled pairs, 95 % of rollouts would find: {found}.{rest}"
+    untimed = "" if timed else " What slowness it could detect is not known: the champion's times are not."
+    return f"Within {requests} canary requests and {pairs} labelled pairs, 95 % of rollouts would find: {found}.{rest}{untimed}"
