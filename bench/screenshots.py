@@ -20,7 +20,10 @@ def document(url: str) -> Any:
 def pages(url: str, project: str) -> dict[str, str]:
     """Return the main pages by the name of their picture; those of one thing show the newest that there is."""
     root = f"{url}/projects/{project}"
-    found = {"loop": root, **{tab: f"{root}/{tab}" for tab in ("runs", "models", "services", "alerts", "delivery", "work")}}
+    found = {
+        "loop": root,
+        **{tab: f"{root}/{tab}" for tab in ("runs", "models", "services", "rollouts", "alerts", "delivery", "work")},
+    }
     found |= {"audit": f"{root}/audit", "events": f"{root}/events"}
     runs = document(f"{root}/runs.json")["runs"]
     if runs:
@@ -28,6 +31,14 @@ def pages(url: str, project: str) -> dict[str, str]:
     versions = document(f"{root}/models.json")["versions"]
     if versions:
         found["version"] = f"{root}/models/{versions[0]['model']}/{versions[0]['version']}"
+    if len(versions) > 1:
+        found["compare"] = f"{root}/compare"
+    rollouts = document(f"{root}/rollouts.json")["rollouts"]
+    if rollouts:
+        found["rollout"] = f"{root}/rollouts/{rollouts[0]['id']}"
+        back = next((each for each in rollouts if each["state"] == "rolled back"), None)
+        if back:
+            found["rollout-back"] = f"{root}/rollouts/{back['id']}"
     services = document(f"{root}/services.json")["services"]
     if services:
         last = services[-1]

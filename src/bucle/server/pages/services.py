@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bucle.delivery import RolloutShown, list_rollouts, show
 from bucle.ledger import Reader, Scope, to_us
 from bucle.monitoring import Alert, FeatureReport, LossLedger, NotWatched, Performance, StoredWindow, summarize
 from bucle.server.pages.chart import Chart, Point, draw
@@ -24,7 +25,7 @@ from bucle.serving import (
 )
 
 _DAY = timedelta(days=1)
-_PREDICTIONS, _WINDOWS, _DEPLOYMENTS = 20, 60, 10
+_PREDICTIONS, _WINDOWS, _DEPLOYMENTS, _ROLLOUTS = 20, 60, 10, 50
 LIVE = ("serving.", "monitoring.")
 
 
@@ -109,12 +110,13 @@ class Watched:
     slices: list[Performance]
     loss_chart: Chart | None
     auc_chart: Chart | None
+    coverage_chart: Chart | None
     excess_chart: Chart | None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceDocument:
-    """One service in one environment."""
+    """One service in one environment; `rollout` is the one that is on, else its last."""
 
     name: str
     environment: str
@@ -122,6 +124,7 @@ class ServiceDocument:
     deployment: Deployment | None
     traffic: TrafficFigures
     watched: Watched | None
+    rollout: RolloutShown | None
     predictions: list[LoggedPrediction]
     deployments: list[Deployment] = field(default_factory=list)
     callers: list[Caller] = field(default_factory=list)
@@ -153,6 +156,7 @@ def service_document(call: Call) -> ServiceDocument:
             deployment=current_deployment(reader, scope, name),
             traffic=_traffic(call, reader, scope, name),
             watched=_watched(call, reader, scope, name),
+            rollout=_rollout(call, reader, scope, name),
             predictions=recent_predictions(reader, scope, name, _PREDICTIONS),
             deployments=list_deployments(reader, scope, name, _DEPLOYMENTS),
             callers=callers(reader, scope, name),
@@ -184,6 +188,12 @@ def _traffic(call: Call, reader: Reader, scope: Scope, name: str) -> TrafficFigu
     return TrafficFigures(found.requests, found.predictions, found.refused, found.failed, p50, p90, p99)
 
 
+def _rollout(call: Call, reader: Reader, scope: Scope, name: str) -> RolloutShown | None:
+    found = list_rollouts(reader, scope, _ROLLOUTS) if call.may("delivery.read", scope) else []
+    newest = next((each for each in found if each.service == name), None)
+    return show(reader, newest, call.house.ledger.clock.now(), points=False) if newest else None
+
+
 def _watched(call: Call, reader: Reader, scope: Scope, name: str) -> Watched | None:
     if not call.may("monitoring.read", scope):
         return None
@@ -209,6 +219,7 @@ def _watched(call: Call, reader: Reader, scope: Scope, name: str) -> Watched | N
         slices=sliced.report.performance if sliced else [],
         loss_chart=draw(_losses(windows), summary.loss.expected),
         auc_chart=draw(_areas(windows), from_zero=False),
+        coverage_chart=draw(_coverage(windows)),
         excess_chart=draw(_excess(summary.windows), summary.loss.retrain_cost),
     )
 
@@ -264,6 +275,12 @@ def _areas(windows: list[WindowRow]) -> list[Point]:
         else Point(each.until, None, part=each.deployment)
         for each in reversed(windows)
     ]
+
+
+def _coverage(windows: list[WindowRow]) -> list[Point]:
+    """Of the predictions whose label was due, the percent that has one."""
+    shares = [(each, each.performance.coverage) for each in reversed(windows)]
+    return [Point(each.until, None if share is None else 100 * share, part=each.deployment) for each, share in shares]
 
 
 def _excess(windows: list[StoredWindow]) -> list[Point]:
