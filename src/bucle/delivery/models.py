@@ -13,8 +13,8 @@ from bucle.delivery.releases import TEST
 from bucle.delivery.repositories import open_repository
 from bucle.delivery.rollouts.looking import abort
 from bucle.delivery.rollouts.moving import STAGES, begin_rollout
-from bucle.delivery.rollouts.planning import Planned, must_be_free, plan_service
-from bucle.delivery.rollouts.prospects import Prospect, prospect_of
+from bucle.delivery.rollouts.planning import Planned, must_be_free, plan_service, terms_of
+from bucle.delivery.rollouts.prospects import Prospect
 from bucle.delivery.rollouts.rollout import Rollout
 from bucle.delivery.rollouts.store import newest_of_service
 from bucle.features import materialize
@@ -87,14 +87,14 @@ def prospects(delivery: "Delivery", promotion: Promotion) -> list[Prospect]:
     if promotion.kind != "model" or promotion.environment == DEV:
         return []
     policy = load_project_file(checkout_in(delivery, promotion.scope).root).environment(promotion.environment).rollout
+    if not policy.stages:
+        return []
     with delivery.home.ledger.read() as reader:
         names = {each.service for each in active_deployments(reader) if each.scope == promotion.scope}
         found = [current_deployment(reader, promotion.scope, name) for name in sorted(names)]
         champions = [each for each in found if each is not None and each.candidate.model == promotion.model]
         now_us = delivery.home.ledger.clock.now_us()
-        if not policy.stages:
-            return []
-        return [prospect_of(reader, each.scope, each.service, policy, now_us) for each in champions]
+        return [terms_of(reader, each, policy, now_us).prospect for each in champions]
 
 
 def _make_features_readable(delivery: "Delivery", code: Code, scope: Scope, candidate: Candidate) -> None:
