@@ -29,7 +29,10 @@ class Graph:
 
 
 def layered(steps: Sequence[tuple[str, str, str, Sequence[str]]]) -> Graph:
-    """Lay out (id, name, state, needs) in the order in which they were planned, so that needs stand before."""
+    """Lay out (id, name, state, needs) in the order in which they were planned, so that needs stand before.
+
+    A need that another need has already is not drawn: the way through that one says it.
+    """
     column: dict[str, int] = {}
     height: dict[int, int] = {}
     nodes: dict[str, Node] = {}
@@ -37,9 +40,23 @@ def layered(steps: Sequence[tuple[str, str, str, Sequence[str]]]) -> Graph:
         column[id] = max((column[need] + 1 for need in needs if need in column), default=0)
         row = height[column[id]] = height.get(column[id], -1) + 1
         nodes[id] = Node(id, name, _TONES.get(state, "quiet"), 10 + column[id] * _COLUMN, 10 + row * _ROW)
-    paths = [_curve(nodes[need], nodes[id]) for id, _, _, needs in steps for need in needs if need in nodes]
+    before = _before(steps)
+    paths = [
+        _curve(nodes[need], nodes[id])
+        for id, _, _, needs in steps
+        for need in dict.fromkeys(needs)
+        if need in nodes and not any(need in before.get(other, ()) for other in needs)
+    ]
     width = (max(column.values(), default=0) + 1) * _COLUMN
     return Graph(width, (max(height.values(), default=0) + 1) * _ROW + 10, list(nodes.values()), paths)
+
+
+def _before(steps: Sequence[tuple[str, str, str, Sequence[str]]]) -> dict[str, set[str]]:
+    """Return all that each step needs, through others too."""
+    before: dict[str, set[str]] = {}
+    for id, _, _, needs in steps:
+        before[id] = {*needs, *(earlier for need in needs for earlier in before.get(need, ()))}
+    return before
 
 
 def _curve(source: Node, target: Node) -> str:
