@@ -172,10 +172,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _watch_polars() -> Callable[[], None]:
-    """Let Polars' reading functions tell what they are given; return how to put them back.
-
-    They are put back after each step: the code that a step reaches is digested from what they are.
-    """
+    """Let Polars' reading functions tell what they are given; return how to put them back, so that no other code sees it."""
     polars = sys.modules.get("polars")
     if polars is None:
         return lambda: None
