@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bucle.pipelines import step as step
     from bucle.registry import Evaluation as Evaluation
     from bucle.registry import Gate as Gate
+    from bucle.serving import Objective as Objective
     from bucle.serving import Service as Service
     from bucle.tracking import log_artifact as log_artifact
     from bucle.tracking import log_metric as log_metric
@@ -38,6 +39,7 @@ _PUBLIC = {
     "Gate": "registry",
     "Label": "features",
     "Monitor": "monitoring",
+    "Objective": "serving",
     "Service": "serving",
     "TrainingFrame": "features",
     "TrainingSet": "features",

@@ -96,6 +96,10 @@ def _show(session: Session, found: dict[str, Any]) -> None:
     click.echo(f"{found['service']} in {found['environment']}: {found['verdict']} (watched by {found['monitor']})")
     cost = "no cost declared" if loss["retrain_cost"] is None else f"of {loss['retrain_cost']:g}"
     click.echo(f"excess loss {loss['excess']:.1f} {cost}, over {loss['labelled']} labelled predictions")
+    for each in found["objectives"]:
+        left = "insufficient data" if each["remaining"] is None else f"{each['remaining']:.1%} of the error budget left"
+        good = "" if each["good"] is None else f", {each['good']:.3%} good of {each['requests']}"
+        click.echo(f"objective {each['name']} ({each['target']:.4g}): {each['state']}, {left}{good}")
     for alert in found["alerts"]:
         click.echo(f"{alert['id']} {alert['state']}: {alert['sentence']}")
     columns = ("until", "predictions", "labelled", "loss", "95 % from", "to", "auc", "p99 ms", "drifting")

@@ -1,11 +1,13 @@
 """Monitoring: windows of the prediction log, judged; alerts, few and true; the rule that asks for a retraining."""
 
 from bucle.monitoring.alerts import Alert, AlertState, Finding, acknowledge, fire, get_alert, list_alerts, open_alerts, resolve
+from bucle.monitoring.budgets import Budget, Burn
 from bucle.monitoring.drifting import FeatureReport
 from bucle.monitoring.errors import AlertResolved, BadMonitor, NotWatched, RouteFailed, UnknownAlert, UnknownRoute
 from bucle.monitoring.inspecting import Inspector
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
 from bucle.monitoring.monitors import Monitor, MonitorSpec
+from bucle.monitoring.objectives import Objectives, budget_gauges
 from bucle.monitoring.performance import Measure, Performance
 from bucle.monitoring.reference import Reference
 from bucle.monitoring.routes import (
@@ -41,6 +43,8 @@ __all__ = [
     "AlertResolved",
     "AlertState",
     "BadMonitor",
+    "Budget",
+    "Burn",
     "Courier",
     "Delivery",
     "FeatureReport",
@@ -54,6 +58,7 @@ __all__ = [
     "Network",
     "NetworkPolicy",
     "NotWatched",
+    "Objectives",
     "Performance",
     "Reference",
     "RouteFailed",
@@ -69,6 +74,7 @@ __all__ = [
     "WindowReport",
     "acknowledge",
     "advance_loss",
+    "budget_gauges",
     "count_alerts",
     "count_deliveries",
     "fire",

@@ -14,7 +14,7 @@ from bucle.monitoring.errors import AlertResolved as AlertIsResolved
 from bucle.monitoring.errors import UnknownAlert
 from bucle.monitoring.events import AlertAcknowledged, AlertFired, AlertResolved
 
-AlertKind = Literal["degradation", "drift", "data_quality", "staleness", "rollout"]
+AlertKind = Literal["degradation", "drift", "data_quality", "staleness", "rollout", "objective"]
 AlertState = Literal["firing", "acknowledged", "resolved"]
 
 

@@ -35,6 +35,14 @@ SELECT * FROM alert WHERE project = ? AND environment = ? AND service = ? AND st
 COUNT_ALERTS = "SELECT project, environment, service, kind, state, count(*) AS alerts FROM alert GROUP BY 1, 2, 3, 4, 5"
 SET_ALERT = "UPDATE alert SET state = ?, note = ?, changed_us = ? WHERE id = ?"
 
+_SLOTS = "project = ? AND environment = ? AND service = ? AND indicator = ?"
+LAST_SLOT = f"SELECT max(slot_us) FROM objective_slot WHERE {_SLOTS}"
+SUM_SLOTS = f"SELECT sum(requests), sum(bad) FROM objective_slot WHERE {_SLOTS} AND slot_us >= ? AND slot_us < ?"
+FORGET_SLOTS = f"DELETE FROM objective_slot WHERE {_SLOTS} AND (slot_us >= ? OR slot_us < ?)"
+INSERT_SLOT = """
+INSERT INTO objective_slot (project, environment, service, indicator, slot_us, requests, bad) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
 INSERT_DELIVERY = """
 INSERT INTO alert_delivery (id, project, environment, route, alert, alert_state, event, notice, state, attempts, due_us,
 changed_us, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, '') ON CONFLICT (id) DO NOTHING

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from bucle.ledger import Reader, Row, Scope, from_us
+from bucle.ledger import Reader, Row, Scope, from_us, to_us
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Alert, open_alerts
+from bucle.monitoring.budgets import Budget
 from bucle.monitoring.errors import NotWatched
+from bucle.monitoring.objectives import budgets
 from bucle.monitoring.watches import Watch, watch_of
 from bucle.monitoring.windows import WindowReport
 
@@ -57,6 +59,7 @@ class ServiceSummary:
     model_age: timedelta | None
     has_reference: bool
     loss: LossLedger
+    objectives: list[Budget]
     alerts: list[Alert]
     windows: list[StoredWindow]
 
@@ -123,6 +126,7 @@ def summarize(reader: Reader, scope: Scope, service: str, now: datetime, limit: 
         model_age=now - from_us(terms.trained_us) if terms.trained_us is not None else None,
         has_reference=watch.reference is not None,
         loss=_loss(watch),
+        objectives=budgets(reader, watch, to_us(now)),
         alerts=alerts,
         windows=windows,
     )

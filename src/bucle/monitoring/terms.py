@@ -7,7 +7,7 @@ import msgspec
 from bucle.monitoring.monitors import MonitorSpec
 from bucle.monitoring.watches import Terms
 from bucle.project import ProjectDescription
-from bucle.serving import Deployment
+from bucle.serving import Deployment, ObjectiveSpec
 
 
 class TriggerTerms(msgspec.Struct, frozen=True):
@@ -37,6 +37,13 @@ class TrainingSetTerms(msgspec.Struct, frozen=True):
     label: LabelTerms = LabelTerms()
 
 
+class ServiceTerms(msgspec.Struct, frozen=True):
+    """The fields of a service that monitoring reads."""
+
+    name: str = ""
+    objectives: tuple[ObjectiveSpec, ...] = ()
+
+
 def terms_of(
     description: ProjectDescription,
     deployment: Deployment,
@@ -60,6 +67,7 @@ def terms_of(
         trained_us=trained_us,
         expected_loss=None if contract.kind == "class" else expected_loss,
         retrain_cost=_retrain_cost(description, candidate.model),
+        objectives=_objectives(description, candidate.service),
     )
 
 
@@ -67,6 +75,11 @@ def monitor_of(description: ProjectDescription, service: str) -> MonitorSpec:
     """Return the monitor that the project declares for a service, else one with the defaults."""
     declared = [spec for spec in description.specs("monitor", MonitorSpec) if spec.service == service]
     return declared[0] if declared else MonitorSpec(service, service)
+
+
+def _objectives(description: ProjectDescription, service: str) -> tuple[ObjectiveSpec, ...]:
+    declared = description.specs("service", ServiceTerms)
+    return next((each.objectives for each in declared if each.name == service), ())
 
 
 def _matures(description: ProjectDescription, label: str) -> int:

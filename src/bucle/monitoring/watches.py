@@ -8,6 +8,7 @@ from bucle.ledger import Row, Scope
 from bucle.monitoring.betting import DriftState
 from bucle.monitoring.loss import LossState
 from bucle.monitoring.monitors import MonitorSpec
+from bucle.serving import ObjectiveSpec
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class Terms(msgspec.Struct, frozen=True):
     trained_us: int | None
     expected_loss: float | None
     retrain_cost: float | None
+    objectives: tuple[ObjectiveSpec, ...] = ()
 
 
 class WatchState(msgspec.Struct, frozen=True):

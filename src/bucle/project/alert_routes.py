@@ -13,7 +13,7 @@ RouteKind = Literal["webhook", "slack", "email", "alertmanager"]
 MailSecurity = Literal["starttls", "tls", "none"]
 
 ROUTE_KINDS: tuple[RouteKind, ...] = ("webhook", "slack", "email", "alertmanager")
-ALERT_KINDS = ("degradation", "drift", "data_quality", "staleness", "rollout")
+ALERT_KINDS = ("degradation", "drift", "data_quality", "staleness", "rollout", "objective")
 """What alerts may be about; monitoring says when each fires."""
 
 MOST_ROUTES = 50

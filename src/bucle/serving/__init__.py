@@ -45,6 +45,7 @@ from bucle.serving.history import (
     uses_since,
 )
 from bucle.serving.labels import LARGEST_LABEL_BATCH, LabelReceipt, LabelRow, record_labels
+from bucle.serving.objectives import Objective, ObjectiveSpec
 from bucle.serving.observations import (
     Agreement,
     Pair,
@@ -58,7 +59,7 @@ from bucle.serving.planning import checkout_of, contract_of, plan_candidate, run
 from bucle.serving.predictions import LARGEST_REQUEST, Prediction, Predictions, Services
 from bucle.serving.services import Service, ServiceSpec
 from bucle.serving.splits import Split, accept_challenger, challenge, get_split, move_split, withdraw_challenger
-from bucle.serving.traffic import BOUNDS, Traffic, labels_between, traffic_between
+from bucle.serving.traffic import BOUNDS, Traffic, labels_between, traffic_between, traffic_rows
 from bucle.serving.worker import InferOrder, Inferred
 
 __all__ = [
@@ -89,6 +90,8 @@ __all__ = [
     "ModelUnavailable",
     "NothingDeployed",
     "NothingToRestore",
+    "Objective",
+    "ObjectiveSpec",
     "Pair",
     "Prediction",
     "Predictions",
@@ -137,6 +140,7 @@ __all__ = [
     "services_of",
     "standby_deployment",
     "traffic_between",
+    "traffic_rows",
     "uses_since",
     "withdraw",
     "withdraw_challenger",

@@ -24,6 +24,13 @@ class BadTensor(BucleError, code="serving/bad-tensor", status=400):
     next = "GET /v2/models/NAME shows names, types and shapes."
 
 
+class BadObjective(BucleError, code="serving/bad-objective"):
+    """A service objective is declared with a value that makes no sense."""
+
+    message = "The objective cannot be as declared: {reason}."
+    next = "Correct the arguments of `bucle.Objective`."
+
+
 class NothingDeployed(BucleError, code="serving/nothing-deployed", status=409):
     """The service exists, but no model version answers for it here yet."""
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from bucle.project import Definition
+from bucle.serving.objectives import Objective, ObjectiveSpec, objective_specs
 
 
 class ServiceSpec(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
     key: str | None = None
     threshold: float = 0.5
     consumers: tuple[str, ...] | None = None
+    objectives: tuple[ObjectiveSpec, ...] = ()
 
 
 class Service(Definition):
@@ -26,8 +28,8 @@ class Service(Definition):
 
     `key` is the request field by which labels come back; without one, labels name prediction ids. `threshold` is the
     probability from which the decision is yes. `consumers` are the names, as tokens bear them, of all who ask it, send its
-    labels or read its predictions: `bucle audit debt` names others (S-03). The inputs and features are those of the deployed
-    model version.
+    labels or read its predictions: `bucle audit debt` names others (S-03). `objectives` are what it promises:
+    `bucle.Objective`. The inputs and features are those of the deployed model version.
     """
 
     kind: ClassVar[str] = "service"
@@ -40,13 +42,15 @@ class Service(Definition):
         key: str | None = None,
         threshold: float = 0.5,
         consumers: Sequence[str] | None = None,
+        objectives: Sequence[Objective] = (),
     ) -> None:
         if name:
             self.bind(name)
         self.model, self.key, self.threshold = model, key, threshold
         named = (consumers,) if isinstance(consumers, str) else consumers
+        self.objectives = objective_specs(objectives, self.where)
         self.consumers = None if named is None else tuple(named)
 
     def spec(self) -> ServiceSpec:
         """Return what the server needs to know of this definition."""
-        return ServiceSpec(self.required_name(), self.model, self.key, self.threshold, self.consumers)
+        return ServiceSpec(self.required_name(), self.model, self.key, self.threshold, self.consumers, self.objectives)

@@ -2,7 +2,7 @@
 
 import bisect
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -112,10 +112,20 @@ def labels_between(reader: Reader | Transaction, scope: Scope, service: str, sin
 def traffic_between(reader: Reader | Transaction, scope: Scope, service: str, since_us: int, until_us: int) -> Traffic:
     """Return the counts of a service's requests from `since_us` on and before `until_us` of the home's clock."""
     total = Traffic()
+    for _, traffic in traffic_rows(reader, scope, service, since_us, until_us):
+        total.add(traffic)
+    return total
+
+
+def traffic_rows(
+    reader: Reader | Transaction, scope: Scope, service: str, since_us: int, until_us: int
+) -> Iterator[tuple[int, Traffic]]:
+    """Yield what was counted of a service's requests, each with its moment on the home's clock (microseconds)."""
     for row in store.traffic_rows(reader, scope, service, since_us, until_us):
         seconds, buckets = msgspec.json.decode(row["buckets"], type=tuple[float, dict[int, int]])
         counts = [buckets.get(index, 0) for index in range(len(BOUNDS) + 1)]
-        total.add(
+        yield (
+            row["as_of_us"],
             Traffic(
                 row["requests"],
                 row["predictions"],
@@ -125,9 +135,8 @@ def traffic_between(reader: Reader | Transaction, scope: Scope, service: str, si
                 row["unseen"],
                 seconds,
                 counts,
-            )
+            ),
         )
-    return total
 
 
 def _copy(traffic: Traffic) -> Traffic:

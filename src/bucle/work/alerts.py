@@ -6,12 +6,20 @@ from bucle.ledger import Ledger, Scope, StoredEvent, Subscription
 from bucle.work import store
 from bucle.work.items import Change, Link, NewItem, change_item, open_item
 
-_SEVERITY = {"degradation": "major", "data_quality": "major", "drift": "minor", "staleness": "minor", "rollout": "major"}
+_SEVERITY = {
+    "degradation": "major",
+    "data_quality": "major",
+    "drift": "minor",
+    "staleness": "minor",
+    "rollout": "major",
+    "objective": "major",
+}
 _TITLE = {
     "degradation": "{service} predicts worse than it did: find out why and try something better",
     "drift": "The inputs of {service} have changed",
     "data_quality": "The inputs of {service} are not what they should be",
     "staleness": "{service} answers with a model that is too old",
+    "objective": "{service} does not keep what it promises: find out why",
     "rollout": "A new version of {service} did worse than the one before and was rolled back: find out why",
 }
 
@@ -32,7 +40,7 @@ def work_from_alerts(ledger: Ledger) -> Subscription:
         alert = event.decode(AlertFired)
         scope = Scope(event.project, event.environment)
         links = (Link("alert", alert.alert), Link("service", alert.service))
-        kind = "feature" if alert.feature else "experiment"
+        kind = "incident" if alert.alert_kind == "objective" else "feature" if alert.feature else "experiment"
         with ledger.write() as transaction:
             if store.item_of_event(transaction, event.id):
                 return

@@ -63,3 +63,14 @@ CREATE TABLE alert_delivery (
 );
 CREATE INDEX alert_delivery_waiting ON alert_delivery (state, due_us);
 CREATE INDEX alert_delivery_alert ON alert_delivery (project, environment, alert);
+
+CREATE TABLE objective_slot (
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  service TEXT NOT NULL,
+  indicator TEXT NOT NULL,
+  slot_us BIGINT NOT NULL,
+  requests BIGINT NOT NULL,
+  bad BIGINT NOT NULL,
+  PRIMARY KEY (project, environment, service, indicator, slot_us)
+);

@@ -11,6 +11,7 @@ from bucle.monitoring import (
     Courier,
     Delivery,
     Inspector,
+    Objectives,
     RouteState,
     ServiceSummary,
     StoredWindow,
@@ -44,6 +45,10 @@ def compose(house: House) -> None:
     watching = Watching(house.ledger, house.part(Services), inspector.inspect, inspector.load_reference)
     for subscription in watching.subscriptions():
         house.subscribe(subscription)
+    objectives = Objectives(house.ledger, house.part(Services))
+    house.subscribe(objectives.subscription())
+    house.on_start(objectives.start)
+    house.on_stop(objectives.stop)
     courier = Courier(house.ledger, lambda scope: _routes(house, scope), lambda: house.network, lambda: house.url)
     house.add(courier)
     house.subscribe(courier.subscription())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bucle.monitoring import count_alerts, count_deliveries, loss_gauges
+from bucle.monitoring import budget_gauges, count_alerts, count_deliveries, loss_gauges
 from bucle.server.metrics.text import Family
 from bucle.server.routing import Call
 from bucle.server.statistics import BOUNDS, RequestStatistics
@@ -81,7 +81,35 @@ def _monitoring(call: Call) -> Iterator[Family]:
             excess.add(gauge.loss.excess, **place)
             if gauge.loss.retrain_cost is not None:
                 cost.add(gauge.loss.retrain_cost, **place)
+    yield from _objectives(call)
     yield from (alerts, excess, cost, sent)
+
+
+def _objectives(call: Call) -> Iterator[Family]:
+    target = Family("bucle_objective_target", "The share of good requests that a service promises.", "gauge")
+    good = Family("bucle_objective_good_ratio", "The share of good requests in the objective's window.", "gauge")
+    left = Family("bucle_objective_budget_remaining", "Share of the error budget that is left; below 0 it is broken.", "gauge")
+    burn = Family("bucle_objective_burn_rate", "How fast the error budget goes; 1 spends it just in time.", "gauge")
+    with call.house.ledger.read() as reader:
+        gauges = budget_gauges(reader, call.house.ledger.clock.now_us())
+    for each in gauges:
+        place = {"project": each.scope.project, "environment": each.scope.environment, "service": each.service}
+        names = {**place, "objective": each.budget.name}
+        target.add(each.budget.target, **names)
+        if each.budget.good is not None:
+            good.add(each.budget.good, **names)
+        if each.budget.remaining is not None:
+            left.add(each.budget.remaining, **names)
+        for found in each.budget.burns:
+            for length, rate in ((found.long, found.long_rate), (found.short, found.short_rate)):
+                if rate is not None:
+                    burn.add(
+                        rate,
+                        **names,
+                        window=f"{length.total_seconds() / 60:g}m",
+                        rule=f"{found.long.total_seconds() / 3600:g}h",
+                    )
+    yield from (target, good, left, burn)
 
 
 def _ledger(call: Call) -> Iterator[Family]:

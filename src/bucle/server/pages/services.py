@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bucle.delivery import RolloutShown, list_rollouts, show
 from bucle.ledger import Reader, Scope, to_us
-from bucle.monitoring import Alert, FeatureReport, LossLedger, NotWatched, Performance, StoredWindow, summarize
+from bucle.monitoring import Alert, Budget, FeatureReport, LossLedger, NotWatched, Performance, StoredWindow, summarize
 from bucle.server.pages.chart import Chart, Point, draw
 from bucle.server.pages.environments import visible_environments
 from bucle.server.pages.page import Page
@@ -103,6 +103,7 @@ class Watched:
     model_age: timedelta | None
     has_reference: bool
     loss: LossLedger
+    objectives: list[Budget]
     alerts: list[Alert]
     windows: list[WindowRow]
     drift: list[Drift]
@@ -212,6 +213,7 @@ def _watched(call: Call, reader: Reader, scope: Scope, name: str) -> Watched | N
         model_age=summary.model_age,
         has_reference=summary.has_reference,
         loss=summary.loss,
+        objectives=summary.objectives,
         alerts=summary.alerts,
         windows=windows,
         drift=[_drift(each) for each in drift.report.features] if drift else [],
