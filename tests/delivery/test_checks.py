@@ -11,9 +11,11 @@ from tests.delivery.developing import TOML, write_project
 
 from bucle.artifacts import ArtifactStore
 from bucle.delivery import Bench, Verdict
+from bucle.delivery.checks import load
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.integration import check_pipeline
+from bucle.delivery.checks.load import check_load
 from bucle.delivery.checks.safety import unsafe
 from bucle.delivery.checks.syntax import check_lint, lint_file
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
@@ -185,6 +187,7 @@ def test_a_project_that_is_well_passes_every_check(healthy: Bench) -> None:
         check_gates,
         check_pipeline,
         check_contract,
+        check_load,
     )
     verdicts = {check.__name__: check(healthy) for check in checks}
     assert {name: (each.outcome, each.findings) for name, each in verdicts.items() if each.outcome != "passed"} == {}
@@ -218,6 +221,39 @@ def test_contract_catches_the_service_whose_model_cannot_do_without_a_feature(wa
     assert verdict.outcome == "failed"
     assert {finding.message.split(":")[0] for finding in verdict.findings} == {"fragile"}
     assert "with all features missing is answered with no number" in verdict.message
+
+
+LEAKY = """
+
+KEPT = []
+
+
+class Leaky(DecisionTreeClassifier):
+    def predict_proba(self, X):
+        KEPT.append(np.ones(10_000))
+        return super().predict_proba(X)
+
+
+@bucle.step
+def fit_leaky(frame):
+    return Leaky(max_depth=3).fit(frame.X, frame.y)
+"""
+
+
+def test_load_catches_the_model_that_keeps_what_it_is_asked(
+    home: Home, runners: RunnerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is of a class of the project's own, which a serving child has to find."""
+    monkeypatch.setattr(load, "_SOAK_SECONDS", 60.0)
+    monkeypatch.setattr(load, "_SOAK_REQUESTS", 150)
+    code = CLINIC + LEAKY + PIPELINE.format(name="leaky")
+    bench = bench_of(home, runners, tmp_path, "strained", code)
+    assert check_data(bench).outcome == "passed"
+    assert check_artifacts(bench).outcome == "passed"
+    verdict = check_load(bench)
+    place = line_of(code, 'leaky = bucle.Service("leaky", model="leaky", key="visit")')
+    assert blamed(verdict) == {f"strained.py:{place}"}
+    assert any("its process grows by" in finding.message for finding in verdict.findings)
 
 
 def test_pipeline_catches_a_step_that_cannot_be_repeated(home: Home, runners: RunnerPool, tmp_path: Path) -> None:

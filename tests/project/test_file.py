@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucle.errors import BucleError
-from bucle.project import Criterion, Step, load_project_file, parse_criterion
+from bucle.project import Criterion, LoadTerms, Step, load_project_file, parse_criterion
 from bucle.project.errors import (
     BadCriterion,
     BadName,
@@ -86,6 +86,12 @@ def test_a_rollout_is_steps_before_all_traffic(tmp_path: Path) -> None:
     assert [step.share for step in plain.rollout.stages] == [0, 10, 50]
 
 
+def test_what_services_must_bear_is_declared_by_environment(tmp_path: Path) -> None:
+    file = load_project_file(written(tmp_path, WHOLE.replace('deploy = "approved"', "load = { rate = 200, p99_ms = 80 }")))
+    assert file.environment("production").load == LoadTerms(rate=200, p99_ms=80, growth_kb=4)
+    assert file.environment("test").load == LoadTerms(rate=50, p99_ms=250, growth_kb=4)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "kind", "line", "said"),
     [
@@ -105,6 +111,9 @@ def test_a_rollout_is_steps_before_all_traffic(tmp_path: Path) -> None:
         ('deploy = "approved"', "rollout = { requests = 0 }", BadValue, 18, "at least 1"),
         ('deploy = "approved"', 'rollout = { within = "soon" }', BadValue, 18, "rollout.within"),
         ('deploy = "approved"', 'rollout = "canary"', WrongType, 18, "a table"),
+        ('deploy = "approved"', "load = { rate = 0 }", BadValue, 18, "at least 1"),
+        ('deploy = "approved"', "load = { rate = 501 }", BadValue, 18, "at most 500"),
+        ('deploy = "approved"', "load = { p99 = 250 }", UnknownKey, 18, "load.p99"),
         ('deploy = "approved"', 'deploy = "aproved"', BadValue, 18, "approved"),
         ('task = "classification"', 'task = "clustering"', BadValue, 7, "regression"),
         ('architecture = "docs', 'architecture = "../docs', BadValue, 11, "inside the project"),

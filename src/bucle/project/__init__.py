@@ -16,6 +16,7 @@ from bucle.project.errors import ClockChosen, ImportFailed, NoProjectFile, Unkno
 from bucle.project.file import DEV, Environment, ProjectFile, is_project_name, load_project_file
 from bucle.project.git import git_command, git_environment, resolve_commit, run_git
 from bucle.project.loading import describe_exception, load_definitions, user_line
+from bucle.project.loads import USUAL_LOAD, LoadTerms
 from bucle.project.nearest import nearest, suggest
 from bucle.project.registration import (
     EnvironmentPointer,
@@ -50,6 +51,7 @@ __all__ = [
     "DEV",
     "LOCK_NAME",
     "AlertRoute",
+    "USUAL_LOAD",
     "Charter",
     "Checkout",
     "ClockChosen",
@@ -62,6 +64,7 @@ __all__ = [
     "Environment",
     "EnvironmentPointer",
     "ImportFailed",
+    "LoadTerms",
     "MadeProject",
     "Mail",
     "Mode",

@@ -20,6 +20,7 @@ from bucle.project.errors import (
     NoProjectFile,
     UnknownEnvironment,
 )
+from bucle.project.loads import MOST_REQUESTS, USUAL_LOAD, LoadTerms
 from bucle.project.nearest import nearest
 from bucle.project.rollouts import ALL_AT_ONCE, STRATEGIES, RolloutPolicy
 from bucle.project.toml_tables import TomlTable
@@ -51,6 +52,7 @@ class Environment:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     rollout: RolloutPolicy = ALL_AT_ONCE
+    load: LoadTerms = USUAL_LOAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _inside(table: TomlTable, key: str) -> str | None:
 def _environment(name: str, table: TomlTable) -> Environment:
     if not is_project_name(name):
         raise BadName(name=name, where=table.where())
-    table.only(*(("settings", "sources") if name == DEV else ("deploy", "rollout", "settings", "sources")))
+    table.only(*(("settings", "sources") if name == DEV else ("deploy", "rollout", "load", "settings", "sources")))
     settings, sources = table.table("settings"), table.table("sources")
     wanted = "a text, a number, true or false"
     return Environment(
@@ -159,6 +161,7 @@ def _environment(name: str, table: TomlTable) -> Environment:
         settings={key: settings.get(key, (str, int, float, bool), wanted=wanted) for key in settings.values},
         sources={key: sources.text(key) for key in sources.values},
         rollout=_rollout(table.table("rollout")) if "rollout" in table.values else ALL_AT_ONCE,
+        load=_load(table.table("load")),
     )
 
 
@@ -176,6 +179,16 @@ def _rollout(table: TomlTable) -> RolloutPolicy:
         hold=_duration(table, "hold", plain.hold),
         within=_duration(table, "within", plain.within),
     )
+
+
+def _load(table: TomlTable) -> LoadTerms:
+    table.only("rate", "p99_ms", "growth_kb")
+    usual = LoadTerms()
+    rate = _count(table, "rate", usual.rate, 1)
+    if rate > MOST_REQUESTS:
+        allowed = f"at most {MOST_REQUESTS}"
+        raise BadValue(key=table.name("rate"), value=rate, allowed=allowed, where=table.where("rate"))
+    return LoadTerms(rate, _count(table, "p99_ms", usual.p99_ms, 1), _count(table, "growth_kb", usual.growth_kb, 0))
 
 
 def _shares(table: TomlTable) -> tuple[int, ...]:

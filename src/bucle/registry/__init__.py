@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         LoadedModel,
         check_loadable,
         check_loadable_in_child,
+        load_in_child,
         load_package,
         package_model,
     )
@@ -54,6 +55,7 @@ _LAZY = {
     "evaluate_model": "scoring",
     "judge": "judging",
     "load_model": "packaging",
+    "load_in_child": "bundles",
     "load_package": "bundles",
     "package_model": "bundles",
     "regression_metrics": "metrics",
@@ -103,6 +105,7 @@ __all__ = [
     "keep_package",
     "list_models",
     "list_versions",
+    "load_in_child",
     "load_model",
     "load_package",
     "package_model",

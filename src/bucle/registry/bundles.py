@@ -119,7 +119,24 @@ def check_loadable(store: ArtifactStore, package: Package | str) -> LoadReport:
 
 def check_loadable_in_child(order: LoadOrder, child: "Child") -> LoadReport:
     """Entry point for a fresh process of the runtime: see `check_loadable`."""
-    return check_loadable(ArtifactStore(child.artifacts), order.package)
+    store = ArtifactStore(child.artifacts)
+    described = read_package(store, order.package)
+    with_own_types(described, child)
+    return check_loadable(store, described)
+
+
+def load_in_child(package: str, child: "Child") -> LoadedModel:
+    """Load a package in a child, which imports its project when the model is made of the project's own types."""
+    store = ArtifactStore(child.artifacts)
+    described = read_package(store, package)
+    with_own_types(described, child)
+    return load_package(store, described)
+
+
+def with_own_types(package: Package, child: "Child") -> None:
+    """Import the project where a package names types of the project's own modules: a fresh child has nothing of it."""
+    if any(name.split(".")[0] in package.own for name in package.types):
+        child.definitions()
 
 
 def _example(estimator: Any, rows: Floats | None, task: Task) -> Example:

@@ -56,6 +56,7 @@ from bucle.serving.observations import (
     observations_after,
 )
 from bucle.serving.planning import checkout_of, contract_of, plan_candidate, runner_starter, services_of
+from bucle.serving.pool import ServicePool
 from bucle.serving.predictions import LARGEST_REQUEST, Prediction, Predictions, Services
 from bucle.serving.services import Service, ServiceSpec
 from bucle.serving.splits import Split, accept_challenger, challenge, get_split, move_split, withdraw_challenger
@@ -97,6 +98,7 @@ __all__ = [
     "Predictions",
     "Record",
     "Service",
+    "ServicePool",
     "ServiceSpec",
     "Services",
     "Split",

@@ -105,10 +105,9 @@ def _numbers(answers: "NDArray[np.float64]") -> list[float | None]:
 
 def _model(package: str, child: "Child") -> "LoadedModel":
     if package not in _MODELS:
-        from bucle.artifacts import ArtifactStore
-        from bucle.registry import load_package
+        from bucle.registry import load_in_child
 
-        _MODELS[package] = load_package(ArtifactStore(child.artifacts), package)
+        _MODELS[package] = load_in_child(package, child)
         _settle()
     return _MODELS[package]
 

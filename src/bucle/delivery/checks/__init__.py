@@ -5,6 +5,7 @@ from bucle.delivery.checks.consumers import check_consumers
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.integration import check_pipeline
+from bucle.delivery.checks.load import check_load
 from bucle.delivery.checks.safety import check_safety
 from bucle.delivery.checks.syntax import check_lint
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
@@ -54,6 +55,14 @@ CHECKS: tuple[Check, ...] = (
         "Each service answers what it should be asked and refuses the rest",
         "integration",
         check_contract,
+        None,
+        ("artifacts",),
+    ),
+    Check(
+        "load",
+        "Each service's model answers in time when requests do not wait for each other, and its process does not grow",
+        "performance",
+        check_load,
         None,
         ("artifacts",),
     ),
