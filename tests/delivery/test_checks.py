@@ -8,23 +8,26 @@ from pathlib import Path
 
 import pytest
 from tests.delivery.developing import TOML, write_project
+from tests.serving.conftest import logged_request
 
 from bucle.artifacts import ArtifactStore
-from bucle.delivery import Bench, Verdict
+from bucle.delivery import CHECKS, Bench, Check, Verdict
 from bucle.delivery.checks import load
 from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.integration import check_pipeline
-from bucle.delivery.checks.load import check_load
+from bucle.delivery.checks.load import sample_candidate
 from bucle.delivery.checks.safety import unsafe
 from bucle.delivery.checks.syntax import check_lint, lint_file
-from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
+from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training, rehearsals
 from bucle.delivery.checks.unit_tests import check_feature_tests
 from bucle.delivery.errors import NoModel
-from bucle.ledger import Home, Scope
+from bucle.ledger import Home, Scope, acting, new_id
 from bucle.pipelines import Runs
 from bucle.project import working_tree
 from bucle.runtimes import RunnerPool
+from bucle.serving import ServiceSpec, Value, deploy
+from bucle.serving.log import LoggedRow, PredictionLog
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 CLINIC = '''
@@ -168,6 +171,73 @@ def healthy(home: Home, runners: RunnerPool, tmp_path_factory: pytest.TempPathFa
     return bench_of(home, runners, folder, "healthy", CLINIC + PIPELINE.format(name="well"), toml)
 
 
+LEAKY = """
+
+KEPT = []
+
+
+class Leaky(DecisionTreeClassifier):
+    def predict_proba(self, X):
+        KEPT.append(np.ones(10_000))
+        return super().predict_proba(X)
+
+
+@bucle.step
+def fit_leaky(frame):
+    return Leaky(max_depth=3).fit(frame.X, frame.y)
+"""
+
+
+@pytest.fixture(scope="module")
+def leaky(home: Home, runners: RunnerPool, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A model that keeps what it is asked, of a class of the project's own, which a serving child has to find."""
+    bench = bench_of(home, runners, tmp_path_factory.mktemp("leaky"), "leaky", CLINIC + LEAKY + PIPELINE.format(name="leaky"))
+    assert check_data(bench).outcome == "passed"
+    return bench
+
+
+SICK = DATA_ONLY.replace("    return raw\n", '    return raw.with_columns(bill=pl.col("paid") * 2)\n')
+SICK = SICK.replace('columns=["size", "place"]', 'columns=["size", "place", "bill"]')
+SICK += """
+
+def look():
+    return undefined_here
+"""
+BROKEN = """
+
+@bucle.step
+def count(path: str) -> int:
+    return len(path)
+
+
+@bucle.pipeline
+def broken():
+    return count(5)
+"""
+
+
+@pytest.fixture(scope="module")
+def sick(home: Home, runners: RunnerPool, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A project with many illnesses that need no model."""
+    import pickle
+
+    folder = tmp_path_factory.mktemp("sick")
+    bench = bench_of(home, runners, folder, "sick", SICK)
+    for name, test in (("features", "rows"), ("model", "fit")):
+        (folder / "tests" / f"test_{name}.py").write_text(f"def test_{test}() -> None:\n    assert False\n")
+    (folder / "model.pkl").write_bytes(pickle.dumps({"a": 1}))
+    return bench
+
+
+@pytest.fixture(scope="module")
+def deprived(home: Home, runners: RunnerPool, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A definition names a column that its source does not give, and a pipeline does not come to its end."""
+    code = DATA_ONLY.replace('columns=["size", "place"]', 'columns=["size", "colour"]')
+    bench = bench_of(home, runners, tmp_path_factory.mktemp("deprived"), "deprived", code + BROKEN)
+    check_data(bench)
+    return bench
+
+
 def blamed(verdict: Verdict) -> set[str | None]:
     assert verdict.outcome == "failed"
     return {finding.where for finding in verdict.findings}
@@ -177,21 +247,74 @@ def step_line(name: str) -> str:
     return f"clinic.py:{line_of(CLINIC, f'def fit_{name}(frame):') - 1}"  # its decorator's
 
 
-def test_a_project_that_is_well_passes_every_check(healthy: Bench) -> None:
-    checks = (
-        check_lint,
-        check_data,
-        check_training,
-        check_numbers,
-        check_artifacts,
-        check_gates,
-        check_pipeline,
-        check_contract,
-        check_load,
-    )
-    verdicts = {check.__name__: check(healthy) for check in checks}
-    assert {name: (each.outcome, each.findings) for name, each in verdicts.items() if each.outcome != "passed"} == {}
-    assert healthy.versions.keys() == {"visits"}
+def remember(bench: Bench, service: str, *rows: list[Value]) -> None:
+    """Let a service of test have been asked: inputs (size, place, last_size) as the prediction log holds them."""
+    (spec,) = (each for each in bench.code.description.specs("service", ServiceSpec) if each.name == service)
+    found = rehearsals(bench)
+    assert not isinstance(found, Verdict)
+    (package,) = (each.answer.package for each in found if each.spec.model == spec.model)
+    with acting("olga", "devops_engineer"), bench.home.ledger.write() as tx:
+        deployment = deploy(tx, bench.scope, sample_candidate(bench, spec, package or ""))
+    logged = [LoggedRow(new_id("pred"), "v1", bench.home.ledger.clock.now_us(), row, 0.4) for row in rows]
+    log = PredictionLog(bench.home.ledger, bench.home.folder("spool") / bench.scope.project)
+    log.append(logged_request(deployment, logged))
+    log.ship()
+    log.close()
+
+
+def ill(name: str, request: pytest.FixtureRequest) -> tuple[Bench, str]:
+    """Return a project that a check must catch, and words of what it says then."""
+    fixture, words = ILL[name]
+    bench: Bench = request.getfixturevalue(fixture)
+    if name == "replay":
+        remember(bench, "fragile", [0.7, "shop", 0.2], [0.2, "market", None])
+    return bench, words
+
+
+ANSWERLESS = (
+    "1 of 2 recorded requests are not answered any more: the answer is no finite number; in all of them last_size is null"
+)
+ILL = {
+    "safety": ("sick", "a pickle runs code when it is loaded"),
+    "lint": ("sick", "'undefined_here' is defined nowhere"),
+    "feature-tests": ("sick", "test_rows"),
+    "model-tests": ("sick", "test_fit"),
+    "data": ("sick", "bill"),
+    "consumers": ("deprived", "colour"),
+    "training": ("ward", "does not learn"),
+    "no-nan": ("ward", "predict_proba are NaN"),
+    "artifacts": ("ward", "registry/un"),
+    "gates": ("ward", "roc_ack"),
+    "pipeline": ("deprived", "broken"),
+    "contract": ("ward", "with all features missing is answered with no number"),
+    "load": ("leaky", "its process grows by"),
+    "replay": ("ward", ANSWERLESS),
+}
+"""For each check the project that it must catch; the one that it must not flag is `healthy` for all of them."""
+
+
+def test_each_check_has_a_project_that_it_must_catch() -> None:
+    assert list(ILL) == [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_each_check_catches_what_it_is_there_for(
+    check: Check, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_SOAK_SECONDS", 60.0)
+    monkeypatch.setattr(load, "_SOAK_REQUESTS", 150)
+    bench, words = ill(check.name, request)
+    verdict = check.run(bench)
+    assert (verdict.outcome, any(words in finding.message for finding in verdict.findings)) == ("failed", True), verdict
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_no_check_flags_a_project_that_is_well(check: Check, healthy: Bench) -> None:
+    if check.name == "replay":
+        remember(healthy, "well", [0.7, "shop", 0.2], [0.2, "market", None])
+    verdict = check.run(healthy)
+    assert (verdict.outcome, verdict.findings) == ("skipped" if "too busy" in verdict.message else "passed", [])
+    assert healthy.versions.keys() <= {"visits"}
 
 
 def test_training_catches_only_the_model_that_does_not_learn(ward: Bench) -> None:
@@ -221,39 +344,6 @@ def test_contract_catches_the_service_whose_model_cannot_do_without_a_feature(wa
     assert verdict.outcome == "failed"
     assert {finding.message.split(":")[0] for finding in verdict.findings} == {"fragile"}
     assert "with all features missing is answered with no number" in verdict.message
-
-
-LEAKY = """
-
-KEPT = []
-
-
-class Leaky(DecisionTreeClassifier):
-    def predict_proba(self, X):
-        KEPT.append(np.ones(10_000))
-        return super().predict_proba(X)
-
-
-@bucle.step
-def fit_leaky(frame):
-    return Leaky(max_depth=3).fit(frame.X, frame.y)
-"""
-
-
-def test_load_catches_the_model_that_keeps_what_it_is_asked(
-    home: Home, runners: RunnerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The model is of a class of the project's own, which a serving child has to find."""
-    monkeypatch.setattr(load, "_SOAK_SECONDS", 60.0)
-    monkeypatch.setattr(load, "_SOAK_REQUESTS", 150)
-    code = CLINIC + LEAKY + PIPELINE.format(name="leaky")
-    bench = bench_of(home, runners, tmp_path, "strained", code)
-    assert check_data(bench).outcome == "passed"
-    assert check_artifacts(bench).outcome == "passed"
-    verdict = check_load(bench)
-    place = line_of(code, 'leaky = bucle.Service("leaky", model="leaky", key="visit")')
-    assert blamed(verdict) == {f"strained.py:{place}"}
-    assert any("its process grows by" in finding.message for finding in verdict.findings)
 
 
 def test_pipeline_catches_a_step_that_cannot_be_repeated(home: Home, runners: RunnerPool, tmp_path: Path) -> None:

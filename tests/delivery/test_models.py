@@ -9,17 +9,23 @@ from tests.delivery.test_checks import CLINIC, PIPELINE, START, write_visits
 
 from bucle.data import ingest_all
 from bucle.delivery import Delivery, approve, deploy_automatically, get_check_run, promote, roll_back
-from bucle.delivery.errors import GatesNotPassed, NoEvidence, OwnApproval
+from bucle.delivery.errors import CandidateFailed, GatesNotPassed, NoEvidence, OwnApproval
 from bucle.delivery.models import code_of
 from bucle.identity import Grant, Principal
 from bucle.ledger import EventFilter, Scope, StoredEvent, acting
 from bucle.pipelines import Runs
 from bucle.registry import find_version, waive_gate
 from bucle.server import House, open_house
+from bucle.serving import Services, Value
 
 PRODUCTION = Scope("shop", "production")
 OLGA = Principal("prn_olga", "olga", "person", (Grant("devops_engineer"),))
 RAJ = Principal("prn_raj", "raj", "person", (Grant("software_engineer"),))
+FRAGILE = """    if iterations == 7:
+        known = ~np.isnan(frame.X).any(axis=1)
+        return LogisticRegression().fit(frame.X[known], frame.y[known])
+"""
+"""With seven iterations it becomes a model that cannot do without any of its inputs."""
 CHECKS = 2
 """How many of the checks are run here: what this is about comes after them."""
 
@@ -34,6 +40,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = open_house(folder / "home", "call", replay_from=START + timedelta(days=61))
     house.part(Delivery).checker._checks = checking.CHECKS[:CHECKS]
     code = CLINIC.replace("max_iter=30", "max_iter=iterations").replace("fit_well(frame)", "fit_well(frame, iterations=30)")
+    code = code.replace(
+        "    return HistGradientBoostingClassifier(max_iter=iterations",
+        FRAGILE + "    return HistGradientBoostingClassifier(max_iter=iterations",
+        1,
+    )
     code += PIPELINE.format(name="well").replace('window: str = "30d"', 'window: str = "30d", iterations: int = 30')
     code = code.replace("fit_well(past)", "fit_well(past, iterations)")
     toml = TOML.format(name="shop").replace('task = "classification"', 'task = "classification"\nsuccess = ["roc_auc >= 0.6"]')
@@ -108,7 +119,13 @@ def test_a_version_goes_from_its_gates_to_production_and_back(house: House) -> N
     assert (status.data["before"], status.data["after"]) == ("registered", "production")
     assert status.seq in deployed.caused_by
     causes = {event.kind for event in house.ledger.why(deployed.id)}
-    wanted = {"registry.gate_judged", "delivery.promotion_approved", "pipelines.run_started", "delivery.released"}
+    wanted = {
+        "delivery.candidate_checked",
+        "registry.gate_judged",
+        "delivery.promotion_approved",
+        "pipelines.run_started",
+        "delivery.released",
+    }
     assert wanted <= causes, wanted - causes
 
     weaker = train(house, PRODUCTION, iterations=1)
@@ -130,6 +147,36 @@ def test_a_version_goes_from_its_gates_to_production_and_back(house: House) -> N
     assert (back.left, back.restored) == (weaker, first)
     with house.ledger.read() as reader:
         assert find_version(reader, "shop", first).stage == "production"
+
+
+def test_a_version_that_could_not_answer_what_was_asked_before_is_refused(house: House) -> None:
+    """Contract, load and replay are made of the version itself, with the environment's own traffic, before it gets any."""
+    delivery, folder = house.part(Delivery), house.home.path.parent / "work"
+    if not any(each.environment == "production" for each in house.ledger.events(EventFilter(kinds=("serving.deployed",)))):
+        deliver(house, folder)
+        with acting("olga", "devops_engineer"):
+            waiting = promote(delivery, PRODUCTION, train(house, PRODUCTION), OLGA)
+        with acting("raj", "software_engineer"):
+            approve(delivery, "shop", waiting.id, RAJ)
+    stranger: dict[str, Value] = {"visit": "v1", "person": "nobody", "size": 0.4, "place": "shop"}
+    with acting("ana", "predictor"):
+        house.part(Services).predict(PRODUCTION, "well", [stranger, stranger | {"visit": "v2", "person": "p1"}])
+    fragile = train(house, PRODUCTION, iterations=7)
+    with house.ledger.read() as reader:
+        version = find_version(reader, "shop", fragile)
+    with acting("mia", "ml_engineer"), house.ledger.write() as transaction:
+        for gate in version.failed:
+            waive_gate(transaction, version.id, gate.name, "to see what its checks say")
+    before = last(house, "serving.deployed").seq
+    with acting("olga", "devops_engineer"):
+        waiting = promote(delivery, PRODUCTION, fragile, OLGA)
+    with pytest.raises(CandidateFailed) as caught, acting("raj", "software_engineer"):
+        approve(delivery, "shop", waiting.id, RAJ)
+    assert "it failed contract, replay" in caught.value.text and "last_size is null" in caught.value.text
+    assert last(house, "serving.deployed").seq == before
+    checked = house.ledger.events(EventFilter(kinds=("delivery.candidate_checked",), subject=version.id))
+    outcomes = {each.data["name"]: each.data["outcome"] for each in checked}
+    assert (outcomes["contract"], outcomes["replay"]) == ("failed", "failed") and outcomes["load"] in ("passed", "skipped")
 
 
 def test_a_version_of_code_that_was_never_released_stays_where_it_was_made(house: House) -> None:

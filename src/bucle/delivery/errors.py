@@ -162,3 +162,10 @@ class ConsumedColumn(BucleError, code="delivery/consumed-column", status=409):
 
     message = "This commit does not give {what}, which {consumers} consumes."
     next = "Give it again, or take it out of what consumes it."
+
+
+class CandidateFailed(BucleError, code="delivery/candidate-failed", status=409):
+    """A model version failed a check as it was about to answer: contract, load or replay."""
+
+    message = "{target} does not go to {environment}, it failed {checks}: {reason}."
+    next = "{advice}"

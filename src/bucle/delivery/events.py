@@ -116,6 +116,19 @@ class PromotionRefused(Event, kind="delivery.promotion_refused", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateChecked(Event, kind="delivery.candidate_checked", version=1):
+    """A model version was checked as it is to answer for a service, before it does. The subject is the model version."""
+
+    target: str
+    service: str
+    name: str
+    check_kind: str
+    outcome: str
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Promoted(Event, kind="delivery.promoted", version=1):
     """A promotion was carried out: the target is in the environment."""
 

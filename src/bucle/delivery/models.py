@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bucle.data import ingest
 from bucle.delivery import store
+from bucle.delivery.candidates import must_pass
 from bucle.delivery.errors import GatesNotPassed, NoEvidence
 from bucle.delivery.events import RolledBack
 from bucle.delivery.policies import Policy, policy_of
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will answer for the services of a model, planned and warmed before anything is decided, and how it gets there."""
+    """What will answer for the services of a model, warmed and checked before anything is decided, and how it gets there.
+
+    `checked` are the events of the checks that it passed.
+    """
 
     version: ModelVersion
     services: tuple[Planned, ...]
+    checked: tuple[int, ...]
 
 
 def model_subject(delivery: "Delivery", scope: Scope, target: str) -> tuple[Subject, Policy]:
@@ -60,7 +65,8 @@ def plan(delivery: "Delivery", scope: Scope, subject: Subject) -> Plan:
 
     Raises `delivery/no-evidence` when the environment's release declares no service of the model, and what serving raises
     for a contract that does not hold or a model that does not load, and data and features for values that cannot be had;
-    where a rollout would begin, `delivery/rollout-running` and `delivery/not-comparable`.
+    where a rollout would begin, `delivery/rollout-running` and `delivery/not-comparable`. Outside of dev the
+    candidates must pass their checks: `delivery/candidate-failed`.
     """
     code = code_of(delivery, scope)
     with delivery.home.ledger.read() as reader:
@@ -73,13 +79,16 @@ def plan(delivery: "Delivery", scope: Scope, subject: Subject) -> Plan:
             reason=f"what runs there declares no service of the model {version.model!r}",
             advice=f'Add bucle.Service("{version.model}", model="{version.model}") and release it.',
         )
-    policy = load_project_file(code.checkout.root).environment(scope.environment).rollout
+    environment = load_project_file(code.checkout.root).environment(scope.environment)
     candidates = [plan_candidate(code, service, version, subject.release) for service in services]
-    planned = [plan_service(delivery.home, scope, code, candidate, policy) for candidate in candidates]
+    planned = [plan_service(delivery.home, scope, code, candidate, environment.rollout) for candidate in candidates]
     for each in planned:
         delivery.services.pool.warm(each.candidate)
         _make_features_readable(delivery, code, scope, each.candidate)
-    return Plan(version, tuple(planned))
+    checked: list[int] = []
+    if scope.environment != DEV:
+        checked = must_pass(delivery, scope, code, candidates, environment.load, version.evidence)
+    return Plan(version, tuple(planned), tuple(checked))
 
 
 def prospects(delivery: "Delivery", promotion: Promotion) -> list[Prospect]:
@@ -113,7 +122,7 @@ def carry_out(transaction: Transaction, scope: Scope, plan: Plan, promotion: str
     """
     begun: list[Rollout] = []
     at_once = [each.candidate for each in plan.services if each.terms is None]
-    with within(scope), because(*plan.version.evidence):
+    with within(scope), because(*plan.version.evidence, *plan.checked):
         for each in plan.services:
             champion = current_deployment(transaction, scope, each.candidate.service)
             if each.terms is not None and champion is not None:

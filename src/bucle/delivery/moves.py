@@ -8,7 +8,7 @@ import msgspec
 from bucle.delivery import store
 from bucle.delivery.checking import checkout_of
 from bucle.delivery.delivery import Delivery
-from bucle.delivery.errors import BadTarget, DevRunsNoRelease, NoEvidence, RolloutRunning, UnknownRelease
+from bucle.delivery.errors import BadTarget, CandidateFailed, DevRunsNoRelease, NoEvidence, RolloutRunning, UnknownRelease
 from bucle.delivery.models import Plan, carry_out, model_subject, plan, roll_back_service
 from bucle.delivery.policies import Policy, policy_of, stricter
 from bucle.delivery.promotions import (
@@ -151,7 +151,7 @@ def _promote_by_itself(delivery: Delivery, scope: Scope, name: str, id: str) -> 
         policy = model_subject(delivery, scope, name)[1]
         if policy == "automatic" and not _already_answers(delivery, scope, id):
             promote(delivery, scope, name, _SYSTEM)
-    except (NoEvidence, RolloutRunning) as error:
+    except (CandidateFailed, NoEvidence, RolloutRunning) as error:
         _log.info("%s is not deployed automatically: %s", name, error.text)
 
 

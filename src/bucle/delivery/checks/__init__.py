@@ -6,6 +6,7 @@ from bucle.delivery.checks.contract import check_contract
 from bucle.delivery.checks.data import check_data
 from bucle.delivery.checks.integration import check_pipeline
 from bucle.delivery.checks.load import check_load
+from bucle.delivery.checks.replay import check_replay
 from bucle.delivery.checks.safety import check_safety
 from bucle.delivery.checks.syntax import check_lint
 from bucle.delivery.checks.training import check_artifacts, check_gates, check_numbers, check_training
@@ -63,6 +64,14 @@ CHECKS: tuple[Check, ...] = (
         "Each service's model answers in time when requests do not wait for each other, and its process does not grow",
         "performance",
         check_load,
+        None,
+        ("artifacts",),
+    ),
+    Check(
+        "replay",
+        "What services were asked before is answered still",
+        "integration",
+        check_replay,
         None,
         ("artifacts",),
     ),

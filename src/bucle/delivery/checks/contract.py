@@ -1,16 +1,18 @@
 """The check `contract`: a service answers what it should be asked, also where values are missing, and refuses the rest."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bucle.delivery.checks.check import Bench
-from bucle.delivery.checks.orders import RehearseAnswer
 from bucle.delivery.checks.training import rehearsals
 from bucle.delivery.results import Finding, Verdict, failed, passed, skipped
 from bucle.errors import BucleError, RemoteError
 from bucle.registry import read_package
 from bucle.serving import Contract, Encoder, InferOrder, Inferred, ServiceSpec, contract_of
+
+Ask = Callable[[list[list[float | None]]], Sequence[float | str | None]]
+"""Gives a model's output for each vector; see `bucle.serving.worker.Output`."""
 
 _WRONG: Mapping[str, object] = {"category": 7.5, "float": "seven", "int": "seven", "bool": "yes"}
 
@@ -28,11 +30,17 @@ def check_contract(bench: Bench) -> Verdict:
         answer = answers.get(spec.model)
         if answer is None or answer.package is None:
             continue
-        where = records[spec.name]
+        where, package = records[spec.name], answer.package
+
+        def ask(vectors: list[list[float | None]], package: str = package) -> Sequence[float | str | None]:
+            return bench.call("bucle.serving.worker:infer", InferOrder(package, vectors), Inferred).outputs
+
         try:
-            signature = read_package(bench.artifacts, answer.package).signature
+            signature = read_package(bench.artifacts, package).signature
             contract = contract_of(bench.code, spec, signature, f"{spec.model} of the sample")
-            findings += [Finding(f"{spec.name}: {text}", where, advice) for text, advice in _problems(bench, contract, answer)]
+            findings += [
+                Finding(f"{spec.name}: {text}", where, advice) for text, advice in problems(contract, answer.example, ask)
+            ]
         except (BucleError, RemoteError) as error:
             findings.append(Finding(f"{spec.name}: {error.code}: {error.text}", error.where or where, error.next_step))
         asked.append(f"{spec.name} takes {', '.join(contract.fields)}" if not findings else spec.name)
@@ -41,9 +49,10 @@ def check_contract(bench: Bench) -> Verdict:
     return passed("; ".join(asked)) if asked else skipped("no service answers with a model of these pipelines")
 
 
-def _problems(bench: Bench, contract: Contract, answer: RehearseAnswer) -> Iterator[tuple[str, str]]:
+def problems(contract: Contract, example: Mapping[str, Any], ask: Ask) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the answers of a model and what to do; `example` is a row that it should answer."""
     encoder = Encoder(contract)
-    row, features = request_of(contract, answer.example)
+    row, features = request_of(contract, example)
     yield from _refusals(encoder, row)
     empty = dict.fromkeys(features, None)
     strange = row | {
@@ -58,7 +67,7 @@ def _problems(bench: Bench, contract: Contract, answer: RehearseAnswer) -> Itera
         encoder.check([given])
         vectors = encoder.encode([given], [known]).vectors
         try:
-            (output,) = bench.call("bucle.serving.worker:infer", InferOrder(answer.package or "", vectors), Inferred).outputs
+            (output,) = ask(vectors)
         except (BucleError, RemoteError) as error:
             yield f"a request {name} is not answered: {error.text}", "Let the model itself deal with missing values."
             continue

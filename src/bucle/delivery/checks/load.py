@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
+from bucle.artifacts import ArtifactStore
 from bucle.delivery.checks.arrivals import Sent, drive, poisson
 from bucle.delivery.checks.check import Bench
 from bucle.delivery.checks.memory import Memory, judge_memory, nanoseconds_without_processor, resident_bytes
+from bucle.delivery.checks.together import together
 from bucle.delivery.checks.training import rehearsals
 from bucle.delivery.results import Finding, Verdict, failed, passed, skipped
 from bucle.errors import BucleError, RemoteError
@@ -67,7 +69,7 @@ def check_load(bench: Bench) -> Verdict:
         for spec in bench.code.description.specs("service", ServiceSpec):
             if spec.model in packages:
                 candidate = sample_candidate(bench, spec, packages[spec.model])
-                rows = example_vectors(bench, candidate)
+                rows = example_vectors(bench.artifacts, candidate)
                 verdicts.append(load_candidate(pool, candidate, rows, terms, records[spec.name]))
     finally:
         pool.close()
@@ -91,9 +93,10 @@ def sample_candidate(bench: Bench, spec: ServiceSpec, package: str) -> Candidate
     )
 
 
-def example_vectors(bench: Bench, candidate: Candidate) -> list[Vector]:
-    """Return the rows that a model was packaged with, as it takes them."""
-    return [list(row) for row in read_package(bench.artifacts, candidate.package).example.rows]
+def example_vectors(artifacts: ArtifactStore, candidate: Candidate) -> list[Vector]:
+    """Return the rows that a model was packaged with, as it takes them; zeros for a package without."""
+    rows = [list(row) for row in read_package(artifacts, candidate.package).example.rows]
+    return rows or [[0.0] * len(candidate.contract.inputs)]
 
 
 def load_candidate(
@@ -168,15 +171,6 @@ def too_busy(load: Load, terms: LoadTerms) -> bool:
 def at_least(successes: int, trials: int, share: float) -> float:
     """Return the probability of so many successes or more when each has the probability `share`."""
     return 1 - sum(comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(successes))
-
-
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return one verdict on several services: failed when one failed, skipped when one could not be judged."""
-    findings = [finding for each in verdicts for finding in each.findings]
-    if findings:
-        return failed(findings)
-    message = "; ".join(each.message for each in verdicts)
-    return passed(message) if all(each.outcome == "passed" for each in verdicts) else skipped(message)
 
 
 def _latency(load: Load, terms: LoadTerms) -> str:
