@@ -129,7 +129,7 @@ def test_the_pages_work_without_a_pointer(page: Page) -> None:
     skip = page.locator(".skip:focus")
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
-    assert page.url.endswith("#content")
+    expect(page).to_have_url(re.compile("#content$"))
     tab_to(page, "input[type=checkbox]")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "the focus is seen"
     page.keyboard.press("Space")
@@ -161,6 +161,7 @@ def test_the_theme_is_the_system_s_until_somebody_chooses_and_then_stays(page: P
     assert page.evaluate(ground) == light
     page.get_by_role("button", name="Theme: light").click()
     page.emulate_media(color_scheme="light")
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
     assert page.evaluate(ground) == dark
 
 
