@@ -57,7 +57,7 @@ def test_what_somebody_may_have_meant_is_said_in_the_reader_s_language(
     assert translate_error(error, "es")[1] == spanish
 
 
-@pytest.mark.parametrize("key", [key for key in catalogue("en") if key.startswith("alert.")])
+@pytest.mark.parametrize("key", [key for key in catalogue("en") if key.startswith(("alert.", "decision."))])
 def test_numbers_of_alerts_have_their_form_in_both_languages(key: str) -> None:
     english = catalogue("en")[key]
     found = {name: 0.5 if ":" in english.split("{" + name)[1][:1] else 3 for name in fields(english)}

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bucle.ledger import EventFilter, Scope, format_instant, parse_instant, to_us
-from bucle.monitoring import WindowReport, list_alerts, open_alerts, store
+from bucle.monitoring import WindowReport, list_alerts, open_alerts, store, summarize
 from bucle.monitoring.loss import LossState, advance_loss, row_loss
 from bucle.monitoring.training import profile_training
 from bucle.monitoring.watches import WatchState
@@ -290,3 +290,20 @@ def test_wind_in_another_unit_is_paged_by_the_first_day_that_has_it_with_the_uni
         (alert,) = (each for each in list_alerts(reader, SCOPE) if each.feature == "wind" and each.kind == "data_quality")
     assert alert.fired == BEGIN + 2 * DAY
     assert "mph -> km/h" in alert.sentence
+
+
+def test_the_rule_s_decision_is_said_in_one_sentence_with_its_numbers(tower) -> None:
+    def said() -> str:
+        with tower.home.ledger.read() as reader:
+            return summarize(reader, SCOPE, "delay", tower.home.ledger.clock.now()).loss.sentence
+
+    assert "No prediction of this deployment has a mature label yet" in said()
+    ids = tower.predict(BEGIN + HOUR, [(["EWR", 10.0], 1.0, None)] * 11)
+    tower.advance(BEGIN + 2 * HOUR)
+    tower.label(ids[:5], [0.0] * 5, BEGIN + HOUR)
+    tower.advance(BEGIN + 4 * HOUR)
+    assert said().startswith("No retraining is due: beyond what its hold-out promised the model lost 4.0 of the 5 units")
+    tower.label(ids[5:], [0.0] * 6, BEGIN + 4 * HOUR)
+    tower.advance(BEGIN + 6 * HOUR)
+    assert "asked for 1 times" in said()
+    assert "the model lost 3.2 of the 5 units" in said()

@@ -92,10 +92,8 @@ def _environment(context: click.Context, given: str | None) -> str:
 
 
 def _show(session: Session, found: dict[str, Any]) -> None:
-    loss = found["loss"]
     click.echo(f"{found['service']} in {found['environment']}: {found['verdict']} (watched by {found['monitor']})")
-    cost = "no cost declared" if loss["retrain_cost"] is None else f"of {loss['retrain_cost']:g}"
-    click.echo(f"excess loss {loss['excess']:.1f} {cost}, over {loss['labelled']} labelled predictions")
+    click.echo(found["loss"]["sentence"])
     for each in found["objectives"]:
         left = "insufficient data" if each["remaining"] is None else f"{each['remaining']:.1%} of the error budget left"
         good = "" if each["good"] is None else f", {each['good']:.3%} good of {each['requests']}"

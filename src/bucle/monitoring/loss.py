@@ -53,3 +53,17 @@ def loss_phrase(service: str, reached: float, expected: float, mean: float, coun
     """Say what the rule found."""
     found: dict[str, str | int | float] = {"reached": reached, "expected": expected, "mean": mean, "counted": counted}
     return Phrase("alert.degradation", {"service": service, **found, "cost": retrain_cost})
+
+
+def decision_phrase(state: LossState, expected: float | None, retrain_cost: float | None) -> Phrase:
+    """Say what the rule decides now, with its numbers."""
+    if expected is None:
+        return Phrase("decision.no_promise")
+    if not state.counted:
+        return Phrase("decision.no_labels", {"expected": expected})
+    found: dict[str, str | int | float] = {"excess": state.excess, "expected": expected, "counted": state.counted}
+    found |= {"mean": state.total / state.counted}
+    if retrain_cost is None:
+        return Phrase("decision.no_cost", found)
+    found |= {"cost": retrain_cost, "asked": state.asked}
+    return Phrase("decision.asked" if state.asked else "decision.not_due", found)

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bucle.ledger import Reader, Row, Scope, from_us, to_us
+from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.alerts import Alert, open_alerts
 from bucle.monitoring.budgets import Budget
 from bucle.monitoring.errors import NotWatched
+from bucle.monitoring.loss import decision_phrase
 from bucle.monitoring.objectives import budgets
 from bucle.monitoring.watches import Watch, watch_of
 from bucle.monitoring.windows import WindowReport
@@ -32,7 +34,8 @@ class LossLedger:
     """What the deployed model lost beyond its promise, against what a retraining costs; units of the loss.
 
     `excess` is the running sum of the rule, `total` the whole loss over `labelled` predictions, `expected` the mean loss of
-    the hold-out, `asked` how often a retraining was asked for. None where it is not known.
+    the hold-out, `asked` how often a retraining was asked for. None where it is not known. `sentence` explains the decision in
+    English, `said` in any language.
     """
 
     excess: float
@@ -41,6 +44,8 @@ class LossLedger:
     labelled: int
     total: float
     asked: int
+    sentence: str
+    said: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,9 @@ def summarize(reader: Reader, scope: Scope, service: str, now: datetime, limit: 
 
 def _loss(watch: Watch) -> LossLedger:
     state, terms = watch.state.loss, watch.terms
-    return LossLedger(state.excess, terms.retrain_cost, terms.expected_loss, state.counted, state.total, state.asked)
+    cost, expected = terms.retrain_cost, terms.expected_loss
+    said = decision_phrase(state, expected, cost)
+    return LossLedger(state.excess, cost, expected, state.counted, state.total, state.asked, str(said), said)
 
 
 def _says_something(report: WindowReport) -> bool:

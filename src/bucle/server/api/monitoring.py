@@ -92,7 +92,8 @@ def summary(call: Call) -> ServiceSummary:
     with call.house.ledger.read() as reader:
         now = call.house.ledger.clock.now()
         found = summarize(reader, call.scope, call.path["service"], now, call.number("windows", 14, 0, 400))
-    return replace(found, alerts=[_said(call, each) for each in found.alerts])
+    loss = replace(found.loss, sentence=found.loss.said.text(_language(call)))
+    return replace(found, alerts=[_said(call, each) for each in found.alerts], loss=loss)
 
 
 def windows(call: Call) -> list[StoredWindow]:
@@ -184,7 +185,11 @@ def _undelivered(house: House) -> Finding:
 
 def _said(call: Call, alert: Alert) -> Alert:
     """The sentence is in the caller's language, as an error's text would be."""
-    return replace(alert, sentence=alert.said.text(wanted_language(call.request.headers.get("accept-language", ""))))
+    return replace(alert, sentence=alert.said.text(_language(call)))
+
+
+def _language(call: Call) -> str:
+    return wanted_language(call.request.headers.get("accept-language", ""))
 
 
 _SERVICE = f"{_PROJECT}/services/{{service}}"
