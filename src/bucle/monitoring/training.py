@@ -10,7 +10,7 @@ import msgspec
 from bucle.data import MOST_VALUES, ColumnProfile, Profile, Writing, values_by_day, writing_of
 from bucle.monitoring.betting import MONTH_US, drift_threshold, highest_evidence
 from bucle.monitoring.reference import ColumnReference, Reference, ScoreReference, measure_days
-from bucle.monitoring.scores import LEAST_ROWS, Score, scores_of, value_of
+from bucle.monitoring.scores import LEAST_ROWS, scores_of, value_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,9 +100,16 @@ def profile_training(
 def _column(name: str, whole: ColumnProfile, days: Sequence[Profile], threshold: float) -> ColumnReference:
     profiles = [day.columns[name] for day in days]
     large = [profile.null_share for profile in profiles if profile.rows >= LEAST_ROWS]
-    found = [_score(score, profiles, threshold) for score in scores_of(whole)]
+    found: list[ScoreReference] = []
+    for score in scores_of(whole):
+        values = [value for day in profiles if (value := value_of(score, day)) is not None]
+        measured = measure_days(score.name, values)
+        if measured is not None:
+            found.append(msgspec.structs.replace(measured, highest=highest_evidence(measured, score.stake, values, threshold)))
+        if score.name == "location" and not (measured and measured.steady):
+            break
     null_share = max(large, default=whole.null_share)
-    return ColumnReference(name, whole, null_share, tuple(score for score in found if score is not None))
+    return ColumnReference(name, whole, null_share, tuple(found))
 
 
 def _writing(table: "pl.DataFrame", column: ColumnReference, moment: str) -> Writing | None:
@@ -111,11 +118,3 @@ def _writing(table: "pl.DataFrame", column: ColumnReference, moment: str) -> Wri
     if table[column.name].n_unique() > MOST_VALUES:
         return None
     return writing_of(counts for _, counts in values_by_day(table, column.name, moment))
-
-
-def _score(score: Score, days: Sequence[ColumnProfile], threshold: float) -> ScoreReference | None:
-    values = [value for day in days if (value := value_of(score, day)) is not None]
-    measured = measure_days(score.name, values)
-    if measured is None:
-        return None
-    return msgspec.structs.replace(measured, highest=highest_evidence(measured, score.stake, values, threshold))
