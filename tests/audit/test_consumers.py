@@ -19,7 +19,7 @@ def test_whoever_asks_without_being_declared_is_found_with_counts(clinic: Clinic
     clinic.ask("sheets", 2, 3)
     clinic.ask("sheets", 4)
     row = clinic.debt("S-03")
-    assert row["state"] == "found"
+    assert row["state"] == "found" and row["why"].endswith("in the last 30 days, of which 0.0 are covered.")
     (found,) = row["findings"]
     assert found["numbers"] == {"predictions": 3, "requests": 2, "labels": 0, "predictions_read": 0}
     line = CODE.splitlines().index(next(each for each in CODE.splitlines() if each.startswith("sale = "))) + 1

@@ -56,6 +56,10 @@ def test_few_answered_rows_are_let_pass_and_answers_after_the_label_influenced_n
 
 def test_a_model_that_was_trained_before_anybody_asked_gives_too_little_to_say(clinic: Clinic) -> None:
     assert clinic.debt("S-07")["state"] == "insufficient data"
+    clinic.ask("gates", 40 * PER_DAY)
+    assert clinic.debt("S-07")["state"] == "insufficient data", (
+        "on a clock that stands still this was no earlier than the training"
+    )
     clinic.move(41)
     clinic.ask("gates", 41 * PER_DAY)
     row = clinic.debt("S-07")

@@ -140,7 +140,8 @@ def _row(
     days = min(LOOKED_AT, timedelta(microseconds=live.now_us - first)) / timedelta(days=1)
     stale = sum("last" in each.what.fields for each in findings)
     numbers = {
-        "days": round(days, 2),
+        "days": LOOKED_AT.days,
+        "days_covered": round(days, 2),
         "services": len(services),
         "consumers": len({each.name for each in everyone}),
         "undeclared": len(findings) - stale,

@@ -99,7 +99,7 @@ class FirstAnswer:
 
 
 def count_before(reader: Reader, scope: Scope, service: str, moment_us: int) -> int:
-    """Return how many answers a service had given up to a moment of the home's clock."""
+    """Return how many answers a service had given before a moment of the home's clock."""
     row = reader.row(store.COUNT_BEFORE, (scope.project, scope.environment, service, moment_us))
     return int(row[0]) if row else 0
 

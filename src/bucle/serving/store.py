@@ -134,7 +134,7 @@ UNION ALL
 SELECT 'reads', reader, client, sum(predictions), sum(requests), max(last_us), max(event)
 FROM prediction_reader WHERE project = ? AND environment = ? AND service = ? AND last_us >= ? GROUP BY reader, client
 """
-COUNT_BEFORE = "SELECT count(*) FROM prediction WHERE project = ? AND environment = ? AND service = ? AND as_of_us <= ?"
+COUNT_BEFORE = "SELECT count(*) FROM prediction WHERE project = ? AND environment = ? AND service = ? AND as_of_us < ?"
 SELECT_FIRST_ANSWERS = """
 SELECT prediction.key, min(prediction.as_of_us) AS at_us, min(label.observed_us) AS observed_us, min(prediction.logged) AS event
 FROM prediction LEFT JOIN label ON label.prediction = prediction.id
