@@ -44,7 +44,7 @@ from bucle.project import RolloutPolicy, load_project_file, register_project
 from bucle.registry import Baseline, Evaluation, GateResult, Package, Signature, SliceResult, VersionDraft, register_version
 from bucle.registry.packages import Example, Library
 from bucle.server import House, open_house
-from bucle.serving import Candidate, Contract, Deployment, LabelRow, Services, deploy, record_labels
+from bucle.serving import Candidate, Contract, Deployment, LabelRow, Objective, Services, deploy, record_labels
 from bucle.serving.log import LoggedRequest, LoggedRow
 from bucle.serving.observations import StoredObservation
 from bucle.tracking import MetricPoint, RunLog, RunStart, begin_run, finish_run, record
@@ -102,6 +102,12 @@ def furnish(root: Path) -> Furnished:
     return Furnished(root / ".bucle", "delay", *made)
 
 
+_PROMISED = tuple(
+    each.spec()
+    for each in (Objective("availability", target=0.99), Objective("latency", target=0.9, under="50ms", name=f"quick {EVIL}"))
+)
+
+
 @contextmanager
 def _house(path: Path) -> Iterator[House]:
     house = open_house(path, "call", replay_from=BEGIN)
@@ -120,7 +126,9 @@ def _serve(house: House) -> tuple[Deployment, str]:
         orient="row",
     )
     reference = profile_training(table.drop("day"), table["day"] * 86_400_000_000, 86_400_000_000)
-    terms = Terms(MonitorSpec("watch", "delay"), "delay", "probability", ("origin", "wind"), ("origin",), 0, None, 0.2, 20.0)
+    terms = Terms(
+        MonitorSpec("watch", "delay"), "delay", "probability", ("origin", "wind"), ("origin",), 0, None, 0.2, 20.0, _PROMISED
+    )
     services = house.part(Services)
     watching = Watching(house.ledger, services, lambda deployment: Watched(terms, _ARTIFACT), lambda id: reference)
     dispatcher = Dispatcher(house.ledger, watching.subscriptions())
@@ -132,7 +140,17 @@ def _serve(house: House) -> tuple[Deployment, str]:
             house.ledger.clock.move(tx._writer, BEGIN + (hour + 1) * HOUR)
             tx.emit(Ticked(BEGIN + (hour + 1) * HOUR), "clock")
         dispatcher.drain()
+    _count(services)
     return deployment, _log(house, deployment, [("key-last", ["EWR", 9.0], 0.5)])[0]
+
+
+def _count(services: Services) -> None:
+    """A thousand requests of the last minute: four failed, three hundred were slow."""
+    for number in range(996):
+        services.meter.answered(PRODUCTION, "delay", 1, 0, 0.2 if number < 300 else 0.005)
+    for _ in range(4):
+        services.meter.refused(PRODUCTION, "delay", by_request=False)
+    services.flush()
 
 
 def _deploy(house: House) -> Deployment:

@@ -111,7 +111,16 @@ def test_a_service_shows_performance_losses_drift_and_callers(visitor: Client, f
     assert watched["loss"]["retrain_cost"] == 20.0 and watched["excess_chart"]["curves"]
     assert [each["name"] for each in watched["drift"]] == ["origin", "wind"]
     assert {each["slice"] for each in watched["slices"]} == {"", "origin=EWR", f"origin={EVIL}"}
+    available, quick = watched["objectives"]
+    assert (available["state"], available["bad"]) == ("ok", 4) and available["requests"] > 1000
+    assert abs(available["remaining"] - (1 - 4 / (0.01 * available["requests"]))) < 1e-6
+    assert (quick["state"], quick["bad"]) == ("exhausted", 300)
+    scraped = visitor._transport.send("GET", "/metrics", {}, None).body.decode()
+    here = 'objective="availability"'
+    assert [line for line in scraped.splitlines() if line.startswith("bucle_objective_budget_remaining{") and here in line]
+    assert "bucle_objective_burn_rate{" in scraped and 'rule="1h"' in scraped
     text = html(visitor, "/projects/p/services/delay")
+    assert "Budget left" in text and f"{100 * available['remaining']:.1f} %" in text and "exhausted" in text
     assert 'class="limit"' in text and 'class="curve"' in text and "insufficient data" in text
     assert f'href="/why/{furnished.prediction}"' in text
 
