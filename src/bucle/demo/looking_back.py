@@ -9,7 +9,7 @@ from bucle.demo.releasing import PRODUCTION
 from bucle.demo.stage import Stage
 from bucle.messages import say
 
-_MOST_DEBTS = 3
+_MOST_FINDINGS = 1
 
 
 def look_back(stage: Stage, steps: Sequence[StepShown], chain: Sequence[int]) -> None:
@@ -26,8 +26,18 @@ def look_back(stage: Stage, steps: Sequence[StepShown], chain: Sequence[int]) ->
     for row in found["criteria"]:
         proof = f"event {row['event']}" if row["met"] else row["why"]
         stage.say(f"  {'+' if row['met'] else '-'} {row['level']} {row['id']:<8} {row['title']}: {proof}")
+    _show_debts(stage)
     stage.say(say("demo.chain", chain=" > ".join(str(seq) for seq in chain)))
     stage.say(say("demo.pages", url=f"{stage.url()}/projects/flights"))
+
+
+def _show_debts(stage: Stage) -> None:
+    """What each detector of hidden debt says, with the first thing that it found."""
+    stage.say(say("demo.debts"))
+    for detector in stage.command("audit", "debt", actor="ana")["detectors"]:
+        stage.say(f"  {detector['id']} {detector['title']}: {detector['state']}")
+        for finding in detector["findings"][:_MOST_FINDINGS]:
+            stage.say(f"    {finding['what']}")
 
 
 def _asked(client: Client) -> dict[str, str]:

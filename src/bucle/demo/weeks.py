@@ -14,7 +14,7 @@ from bucle.demo.stage import Stage, wait_for
 from bucle.ledger import format_instant, parse_instant
 from bucle.messages import say
 
-LONGEST = timedelta(days=45)
+LONGEST = timedelta(days=44)
 MOST_PREDICTIONS = 45_000
 """What is served at most; the story ends earlier, a day after a retraining that monitoring asked for has all traffic."""
 
@@ -58,10 +58,9 @@ class Weeks:
         self.stage.call("dario", lambda client: send_labels(client, hour))
         self.served += self.stage.call("dario", lambda client: predict(client, hour))
 
-    def following_hours(self, most: int) -> Iterator[Hour]:
-        """Yield the hours after the last one, at most so many."""
-        begins = self.at + timedelta(hours=1)
-        yield from hours(self.stage.directory / "data", begins, begins + timedelta(hours=most))
+    def following_hours(self, until: datetime) -> Iterator[Hour]:
+        """Yield the hours after the last one."""
+        yield from hours(self.stage.directory / "data", self.at + timedelta(hours=1), until)
 
     def _hours(self) -> Iterator[Hour]:
         yield from hours(self.stage.directory / "data", BEGINS, BEGINS + LONGEST)
