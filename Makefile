@@ -23,6 +23,13 @@ $(STAMP): $(LOCK) $(BOOTSTRAP) pyproject.toml
 demo: install
 	$(BIN)/bucle demo $(if $(KEEP),--keep)
 
+# System packages that tests need are installed where that is allowed; else make stops and names them. $(call need,PROGRAM,PACKAGE)
+define need
+	@command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq -y install $(2) >/dev/null; } || \
+	  { echo "The tests need $(1): install your system's package $(2)."; exit 1; }
+endef
+
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,9 +40,12 @@ lint: install
 PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 test: lint
+	$(call need,chromium,chromium)
 	$(PYTEST) -m "not slow"
 
 check-all: lint
+	$(call need,chromium,chromium)
+	$(call need,prometheus-alertmanager,prometheus-alertmanager)
 	$(PYTEST)
 
 bench: install

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bucle.server.pages.chart import Tick, multiples, tick_step
 
 _WIDTH = 760
+_LEAST = 1e-200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 270, 24, 8, 28
 _ROW, _GAP = 24, 8
 
@@ -52,8 +53,9 @@ def lay_out(groups: Sequence[tuple[str, Sequence[Span]]]) -> Spans | None:
     if not spans:
         return None
     least, most = min(0.0, *(span.low for span in spans)), max(0.0, *(span.high for span in spans))
-    step = tick_step((most - least) or 1.0)
-    scale = (_WIDTH - _LEFT - _RIGHT) / ((most - least) or 1.0)
+    extent = most - least if most - least > _LEAST else 1.0
+    step = tick_step(extent)
+    scale = (_WIDTH - _LEFT - _RIGHT) / extent
 
     def place(value: float) -> float:
         return round(_LEFT + (value - least) * scale, 1)
