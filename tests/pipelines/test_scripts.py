@@ -112,6 +112,12 @@ def test_a_script_runs_a_pipeline_of_the_project_that_is_made_of_definitions(roo
     assert _python(root, "named.py").stdout == "2\n"
 
 
+def test_a_script_runs_a_pipeline_of_definitions_that_it_declares_itself(root: Path) -> None:
+    (root / "own.py").write_text(f"import polars as pl\n{PROJECT}{DECLARED}\nprint(named.run().value)\n")
+    (root / "visits.csv").write_text("city,at,pages\nRome,2026-01-01T00:00:00Z,2\nOslo,2026-01-02T00:00:00Z,1\n")
+    assert _python(root, "own.py").stdout == "2\n"
+
+
 def test_the_command_line_runs_explains_and_resumes(root: Path) -> None:
     run = json.loads(_python(root, "-m", "bucle", "run", "main", "-p", "n=5", "--json").stdout)
     assert run["status"] == "done" and [step["hit"] for step in run["steps"]] == [False, False]

@@ -130,7 +130,11 @@ def _definitions(root: Path, pipeline: "Pipeline") -> Definitions:
     """What the project declares, and what the script itself declares beside it."""
     declared = list(load_definitions(root, load_project_file(root)))
     known = {(each.kind, each.name) for each in declared}
-    own = [each for each in pipeline.function.__globals__.values() if isinstance(each, Definition) and each.name]
+    own = []
+    for name, each in pipeline.function.__globals__.items():
+        if isinstance(each, Definition):
+            each.bind(name)
+            own.append(each)
     return Definitions([*declared, *(each for each in dict.fromkeys(own) if (each.kind, each.name) not in known)])
 
 
