@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bucle.delivery.rows import fields_of, json_of
 from bucle.ledger import Reader, Row, Transaction, from_us
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def interrupt_check_run(transaction: Transaction, id: str) -> bool:
 
 def write_data(transaction: Transaction, id: str, lock: str, versions: Sequence[str]) -> None:
     """Write which lock and data versions a check run works with."""
-    transaction.execute(DATA_OF_CHECK_RUN, (lock, _json(versions), id))
+    transaction.execute(DATA_OF_CHECK_RUN, (lock, json_of(versions), id))
 
 
 def end_check_run(transaction: Transaction, id: str, passed: bool, event: int) -> None:
@@ -101,7 +102,7 @@ def insert_result(
     verdict: "Verdict", log: str | None, seconds: float, event: int,
 ) -> None:  # fmt: skip
     """Write the result of one check."""
-    said = (verdict.outcome, verdict.message, _json(verdict.findings), log, int(seconds * 1e6), event)
+    said = (verdict.outcome, verdict.message, json_of(verdict.findings), log, int(seconds * 1e6), event)
     transaction.execute(INSERT_RESULT, (run.id, run.attempt, position, name, kind, tag, *said))
 
 
@@ -123,7 +124,7 @@ def select_unfinished(reader: AnyReader) -> list["CheckRun"]:
 
 def insert_release(transaction: Transaction, release: "Release") -> None:
     """Write a release."""
-    named = (release.id, release.project, release.commit, release.lock, _json(release.versions), release.digest)
+    named = (release.id, release.project, release.commit, release.lock, json_of(release.versions), release.digest)
     made = (release.author, release.requester, release.check_run, transaction.clock.now_us(), release.event)
     transaction.execute(INSERT_RELEASE, (*named, *made))
 
@@ -159,7 +160,7 @@ def select_deployments(reader: AnyReader, project: str, environment: str, limit:
 def insert_promotion(transaction: Transaction, promotion: "Promotion") -> None:
     """Write a promotion that waits."""
     what = (promotion.kind, promotion.target, promotion.model, promotion.version, promotion.policy)
-    who = (promotion.requester, _json(promotion.authors), _json(promotion.evidence))
+    who = (promotion.requester, json_of(promotion.authors), json_of(promotion.evidence))
     where = (promotion.id, promotion.project, promotion.environment)
     transaction.execute(INSERT_PROMOTION, (*where, *what, *who, transaction.clock.now_us(), promotion.event))
 
@@ -200,36 +201,19 @@ def _check_run(reader: AnyReader, row: Row) -> "CheckRun":
     from bucle.delivery.results import CheckRun
 
     results = [
-        _fields(each, seconds=each["duration_us"] / 1e6) for each in reader.rows(SELECT_RESULTS, (row["id"], row["attempt"]))
+        fields_of(each, _JSON, seconds=each["duration_us"] / 1e6)
+        for each in reader.rows(SELECT_RESULTS, (row["id"], row["attempt"]))
     ]
-    return msgspec.convert(_fields(row, commit=row["commit_sha"], results=results), CheckRun)
+    return msgspec.convert(fields_of(row, _JSON, commit=row["commit_sha"], results=results), CheckRun)
 
 
 def _release(row: Row) -> "Release":
     from bucle.delivery.releases import Release
 
-    return msgspec.convert(_fields(row, commit=row["commit_sha"]), Release)
+    return msgspec.convert(fields_of(row, _JSON, commit=row["commit_sha"]), Release)
 
 
 def _promotion(row: Row) -> "Promotion":
     from bucle.delivery.promotions import Promotion
 
-    return msgspec.convert(_fields(row), Promotion)
-
-
-def _fields(row: Row, **made: object) -> dict[str, object]:
-    """Return a row as the fields of its record; moments stand in columns that end in `_us`, tuples in columns of JSON."""
-    fields: dict[str, object] = dict(made)
-    for column in row.keys():
-        value = row[column]
-        if column.endswith("_us"):
-            fields[column.removesuffix("_us")] = None if value is None else from_us(value)
-        elif column in _JSON:
-            fields[column] = msgspec.json.decode(value)
-        else:
-            fields[column] = value
-    return fields
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.convert(fields_of(row, _JSON), Promotion)

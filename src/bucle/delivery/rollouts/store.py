@@ -5,7 +5,8 @@ import time
 import msgspec
 
 from bucle.delivery.rollouts.rollout import Point, Rollout
-from bucle.ledger import Reader, Row, Scope, Transaction, from_us
+from bucle.delivery.rows import fields_of, json_of
+from bucle.ledger import Reader, Row, Scope, Transaction
 
 AnyReader = Reader | Transaction
 
@@ -36,22 +37,22 @@ _JSON = ("policy", "evidence", "judgements")
 def insert_rollout(tx: Transaction, rollout: Rollout) -> None:
     """Write a rollout that begins."""
     what = (rollout.service, rollout.promotion, rollout.target, rollout.left, rollout.model_version)
-    arms = (rollout.champion, rollout.challenger, _json(rollout.policy), rollout.kind, rollout.maturity)
+    arms = (rollout.champion, rollout.challenger, json_of(rollout.policy), rollout.kind, rollout.maturity)
     now = tx.clock.now_us()
-    state = (rollout.state, rollout.step, now, _json(rollout.evidence), rollout.prospect, rollout.cause, rollout.reason)
+    state = (rollout.state, rollout.step, now, json_of(rollout.evidence), rollout.prospect, rollout.cause, rollout.reason)
     values = (rollout.id, rollout.project, rollout.environment, *what, *arms, *state, now, rollout.event, rollout.last)
     tx.execute(INSERT_ROLLOUT, values)
 
 
 def save_evidence(tx: Transaction, rollout: Rollout) -> None:
     """Write what the judges hold now."""
-    tx.execute(SAVE_EVIDENCE, (_json(rollout.evidence), rollout.id))
+    tx.execute(SAVE_EVIDENCE, (json_of(rollout.evidence), rollout.id))
 
 
 def move_rollout(tx: Transaction, rollout: Rollout, step: int, event: int) -> None:
     """Write that a rollout is in another step from now on, in which nothing was asked for yet."""
     evidence = msgspec.structs.replace(rollout.evidence, step_rows=0)
-    tx.execute(MOVE_ROLLOUT, (step, tx.clock.now_us(), _json(evidence), event, rollout.id))
+    tx.execute(MOVE_ROLLOUT, (step, tx.clock.now_us(), json_of(evidence), event, rollout.id))
 
 
 def end_rollout(tx: Transaction, rollout: Rollout, state: str, cause: str, reason: str, event: int) -> None:
@@ -73,12 +74,12 @@ def insert_point(tx: Transaction, rollout: Rollout) -> None:
 def last_point(reader: AnyReader, rollout: str) -> Point | None:
     """Return the last point of a rollout, None before the first."""
     row = reader.row(SELECT_LAST_POINT, (rollout,))
-    return msgspec.convert(_fields(row), Point) if row else None
+    return msgspec.convert(fields_of(row, _JSON), Point) if row else None
 
 
 def select_points(reader: AnyReader, rollout: str) -> list[Point]:
     """Return how the evidence of a rollout grew."""
-    return [msgspec.convert(_fields(row), Point) for row in reader.rows(SELECT_POINTS, (rollout,))]
+    return [msgspec.convert(fields_of(row, _JSON), Point) for row in reader.rows(SELECT_POINTS, (rollout,))]
 
 
 def select_rollout(reader: AnyReader, project: str, id: str) -> Rollout | None:
@@ -115,22 +116,5 @@ def last_logged(tx: Transaction, *deployments: str) -> list[int]:
 
 
 def _rollout(row: Row) -> Rollout:
-    fields = _fields(row)
+    fields = fields_of(row, _JSON)
     return msgspec.convert(fields | {"left": fields["left_name"]}, Rollout)
-
-
-def _fields(row: Row) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for column in row.keys():
-        value = row[column]
-        if column.endswith("_us"):
-            fields[column.removesuffix("_us")] = None if value is None else from_us(value)
-        elif column in _JSON:
-            fields[column] = msgspec.json.decode(value)
-        else:
-            fields[column] = value
-    return fields
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
