@@ -64,3 +64,18 @@ def test_numbers_of_alerts_have_their_form_in_both_languages(key: str) -> None:
     for lang in LANGUAGES:
         assert "{" not in Phrase(key, found).text(lang)
     assert str(Phrase(key, found)) == Phrase(key, found).text("en") != Phrase(key, found).text("es")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        Phrase("alert.of_an_older_bucle", {"feature": "wind", "now": 3.5}),
+        Phrase("alert.rollout_errors", {"feature": "wind", "now": 3.5}),
+        Phrase("alert", {"feature": "wind", "now": 3.5}),
+    ],
+    ids=["gone", "wants other fields", "a group"],
+)
+def test_a_stored_text_that_the_catalogue_no_longer_has_still_tells_its_numbers(stored: Phrase) -> None:
+    assert stored.text("en") == f"{stored.key} (this bucle has no text for it): feature wind, now 3.5"
+    assert stored.text("es") == f"{stored.key} (este bucle no tiene texto para ello): feature wind, now 3.5"
+    assert str(Phrase("gone.too")) == "gone.too (this bucle has no text for it)"

@@ -21,8 +21,15 @@ class Phrase:
     fields: dict[str, str | int | float] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
-        """Return the text in a language, else in that of this process."""
-        return say(self.key, lang, **self.fields)
+        """Return the text in a language, else in that of this process.
+
+        A stored phrase may be older than the catalogue: one whose text is gone, or wants other fields, still tells its numbers.
+        """
+        try:
+            return say(self.key, lang, **self.fields)
+        except (LookupError, ValueError):
+            numbers = ", ".join(f"{name} {value}" for name, value in self.fields.items())
+            return say("phrase.without_fields" if not numbers else "phrase.unknown", lang, key=self.key, numbers=numbers)
 
     def __str__(self) -> str:
         return self.text("en")
