@@ -110,6 +110,20 @@ def test_the_past_is_not_answered_online_with_what_came_later(air: Air) -> None:
     assert refused.value.code == "features/too-far-back"
 
 
+def test_a_window_before_the_margin_is_refused_also_for_an_entity_without_a_row(air: Air) -> None:
+    now = START + 25 * DAY  # the last flight is of day 20: what is built now holds no row of any airport
+    air.materialize(now)
+    windows = [view for view in air.views() if view.name == "traffic"]
+    for origin in ("JFK", "nowhere"):
+        for at in (now - HOUR, now):
+            assert read_online(air.home.ledger, DEV, windows, {"origin": origin}, at)["departures"] == 0
+        with pytest.raises(BucleError) as refused:
+            read_online(air.home.ledger, DEV, windows, {"origin": origin}, START + 4 * DAY)
+        assert refused.value.code == "features/too-far-back"
+    nobody = read_online(air.home.ledger, DEV, windows, {"origin": None}, START + 4 * DAY)
+    assert nobody == {"mean_delay": None, "departures": None, "worst": None}
+
+
 def test_nothing_later_than_until_becomes_readable(air: Air) -> None:
     now = START + 4 * DAY
     air.materialize(now)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bucle.ledger import Reader, Scope, Transaction
 
-SELECT_MATERIALIZED_NAMES = "SELECT view, digest, features FROM materialized_view WHERE project = ? AND environment = ?"
+SELECT_READABLE = "SELECT view, digest, features, until_us FROM materialized_view WHERE project = ? AND environment = ?"
 SELECT_MATERIALIZED = """
 SELECT view, digest, source, version, features, until_us, event FROM materialized_view
 WHERE project = ? AND environment = ? ORDER BY view, until_us DESC

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,7 +11,7 @@ from bucle.features.errors import BehindTheClock, NotMaterialized, TooFarBack
 from bucle.features.keys import encode_key
 from bucle.features.online.protocol import OnlineRow
 from bucle.features.online.sqlite import SQLiteOnlineStore
-from bucle.features.online.windows import WindowState
+from bucle.features.online.windows import WindowState, window_margin
 from bucle.features.views import ViewSpec
 from bucle.ledger import Ledger, Reader, Scope, format_instant, from_us, to_us
 
@@ -20,6 +21,13 @@ class HeldRow(msgspec.Struct, frozen=True, array_like=True):
 
     known_us: int
     values: dict[str, object]
+
+
+class Readable(NamedTuple):
+    """What a view gives online, and up to when it was made readable."""
+
+    names: list[str]
+    until_us: int
 
 
 _TWO_HOURS_US = 7_200_000_000
@@ -44,13 +52,13 @@ def read_online_rows(
     at_us = to_us(as_of)
     results: list[dict[str, object]] = [{} for _ in rows]
     with ledger.read() as reader:
-        named = _materialized(reader, scope)
+        held = _materialized(reader, scope)
         online = SQLiteOnlineStore(reader, scope)
         for view in views:
-            names = named.get((view.name, view.digest))
-            if names is None:
+            readable = held.get((view.name, view.digest))
+            if readable is None:
                 raise NotMaterialized(view=view.name, definition=view.digest[:12], environment=scope.environment)
-            _read_view(online, view, names, rows, at_us, results)
+            _read_view(online, view, readable, rows, at_us, results)
     return results
 
 
@@ -78,15 +86,15 @@ def stored_name(view: str, digest: str) -> str:
     return f"{view}@{digest[:16]}"
 
 
-def _materialized(reader: Reader, scope: Scope) -> dict[tuple[str, str], list[str]]:
-    rows = reader.rows(store.SELECT_MATERIALIZED_NAMES, (scope.project, scope.environment))
-    return {(row[0], row[1]): row[2].split("\n") for row in rows}
+def _materialized(reader: Reader, scope: Scope) -> dict[tuple[str, str], Readable]:
+    rows = reader.rows(store.SELECT_READABLE, (scope.project, scope.environment))
+    return {(row[0], row[1]): Readable(row[2].split("\n"), row[3]) for row in rows}
 
 
 def _read_view(
     online: SQLiteOnlineStore,
     view: ViewSpec,
-    names: Sequence[str],
+    readable: Readable,
     rows: Sequence[Mapping[str, object]],
     at_us: int,
     results: list[dict[str, object]],
@@ -98,8 +106,12 @@ def _read_view(
     answers: dict[str | None, dict[str, object]] = {}
     for key in dict.fromkeys(keys):
         row = held.get(key) if key is not None else None
-        by_function = view.window_us is None
-        values = _values(view, row, names, at_us) if by_function else _windows(view, row, key is not None, at_us)
+        if view.window_us is None:
+            values = _values(view, row, readable.names, at_us)
+        elif key is None:
+            values = {each.name: None for each in view.aggregates}
+        else:
+            values = _windows(view, row, readable.until_us - window_margin(view.window_us), at_us)
         answers[key] = {f"{view.prefix}{name}": value for name, value in values.items()} if view.prefix else values
     for result, key in zip(results, keys, strict=True):
         result.update(answers[key])
@@ -114,10 +126,9 @@ def _values(view: ViewSpec, held: OnlineRow | None, names: Sequence[str], at_us:
     return content.values
 
 
-def _windows(view: ViewSpec, held: OnlineRow | None, matches: bool, at_us: int) -> dict[str, object]:
-    if held is None:
-        return {each.name: 0 if each.how == "count" and matches else None for each in view.aggregates}
-    state = WindowState.unpack(held.content)
+def _windows(view: ViewSpec, held: OnlineRow | None, horizon_us: int, at_us: int) -> dict[str, object]:
+    """An entity without a row may have had values that left before the view's horizon: nothing is held to tell."""
+    state = WindowState.unpack(held.content) if held else WindowState(horizon_us)
     if at_us < state.horizon_us:
         raise _too_far_back(view, state.horizon_us, at_us)
     return {each.name: state.value(each, at_us) for each in view.aggregates}
