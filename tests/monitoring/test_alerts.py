@@ -44,6 +44,19 @@ def test_what_is_open_is_not_fired_again_but_may_after_it_was_resolved(tower) ->
     assert fired(tower) is not None
 
 
+def test_what_resolves_itself_says_why_in_the_reader_s_language_and_what_a_person_wrote_stays(tower) -> None:
+    first, second = str(fired(tower, kind="degradation")), str(fired(tower, kind="degradation"))
+    with tower.home.ledger.write() as tx:
+        resolve(tx, SCOPE, second, "repaired")
+    with tower.home.ledger.read() as reader:
+        by_id = {alert.id: alert for alert in list_alerts(reader, SCOPE)}
+    assert by_id[first].note == by_id[first].told("en").note == "The loss passed the cost again; a new alert follows."
+    assert by_id[first].told("es").note == "La pérdida volvió a pasar del costo; sigue otra alerta."
+    assert by_id[second].told("es").note == "repaired"
+    (event,) = tower.home.ledger.events(EventFilter(subject=first, kinds=("monitoring.alert_resolved",)))
+    assert event.data["note"] == by_id[first].note
+
+
 def test_a_resolved_alert_cannot_be_touched(tower) -> None:
     id = fired(tower)
     with tower.home.ledger.write() as tx:

@@ -7,7 +7,7 @@ import pytest
 
 from bucle.ledger import Dispatcher, EventFilter, Home, Scope, within
 from bucle.monitoring.events import AlertFired
-from bucle.work import Link, close_item, list_items, work_from_alerts
+from bucle.work import Change, Link, change_item, close_item, list_items, work_from_alerts
 
 
 @pytest.fixture
@@ -56,3 +56,15 @@ def test_another_alert_about_the_same_is_added_to_the_open_item(home: Home) -> N
         close_item(transaction, item.id, "retrained")
     fire(home, "alert_3")
     assert len(list_items(home.ledger, "flights", state="all")) == 2
+
+
+def test_the_title_of_what_the_machine_found_is_told_in_any_language_until_a_person_writes_another(home: Home) -> None:
+    fire(home, "alert_1", "drift", feature="wind_speed")
+    (item,) = list_items(home.ledger, "flights")
+    assert item.told("es").title == "wind_speed: Los datos de entrada de delay han cambiado"
+    assert item.told("en").title == item.title == "wind_speed: The inputs of delay have changed"
+    with home.ledger.write() as transaction:
+        change_item(transaction, item.id, Change(severity="major"))
+        assert list_items(home.ledger, "flights")[0].told("es").title.startswith("wind_speed: Los")
+        change_item(transaction, item.id, Change(title="The station moved"))
+    assert list_items(home.ledger, "flights")[0].told("es").title == "The station moved"

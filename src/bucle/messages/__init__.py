@@ -14,25 +14,35 @@ LANGUAGES = ("en", "es")
 class Phrase:
     """A text of the catalogue with its fields, to be said when it is known in which language; `str` says it in English.
 
-    As a field of an error it is said in the language of the error's reader.
+    As a field of an error, or of another phrase, it is said in the language of the reader.
     """
 
     key: str
-    fields: dict[str, str | int | float] = field(default_factory=dict)
+    fields: Mapping[str, "Said"] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
         """Return the text in a language, else in that of this process.
 
         A stored phrase may be older than the catalogue: one whose text is gone, or wants other fields, still tells its numbers.
         """
+        fields = {name: value.text(lang) if isinstance(value, Phrase) else value for name, value in self.fields.items()}
         try:
-            return say(self.key, lang, **self.fields)
+            return say(self.key, lang, **fields)
         except (LookupError, ValueError):
-            numbers = ", ".join(f"{name} {value}" for name, value in self.fields.items())
+            numbers = ", ".join(f"{name} {value}" for name, value in fields.items())
             return say("phrase.without_fields" if not numbers else "phrase.unknown", lang, key=self.key, numbers=numbers)
 
     def __str__(self) -> str:
         return self.text("en")
+
+
+Said = str | int | float | Phrase
+"""What a field of a phrase may be."""
+
+
+def joined(how: str, first: Phrase, *more: Phrase) -> Phrase:
+    """Return several phrases as one; `how` is "and", "or", "list" (with semicolons) or "then" (one sentence after another)."""
+    return Phrase(f"join.{how}", {"first": first, "rest": joined(how, *more)}) if more else first
 
 
 def language() -> str:

@@ -1,7 +1,7 @@
 """Alerts: firing until someone acknowledges, resolved by a person or by what later windows show. One open per subject."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -32,7 +32,8 @@ class Finding:
 class Alert:
     """An alert and its present state; moments are of the home's clock. `event` is the seq of its firing.
 
-    `sentence` says in English what was found, `said` in any language.
+    `sentence` says in English what was found, `said` in any language; so do `note` and `noted` what became of it: where
+    `noted` is None, a person wrote the note.
     """
 
     id: str
@@ -49,7 +50,13 @@ class Alert:
     fired: datetime
     changed: datetime
     note: str
+    noted: Phrase | None
     event: int
+
+    def told(self, lang: str) -> "Alert":
+        """Return the alert with its sentences in a language; what a person wrote stays as it is."""
+        note = self.noted.text(lang) if self.noted else self.note
+        return replace(self, sentence=self.said.text(lang), note=note)
 
 
 def fire(tx: Transaction, scope: Scope, service: str, deployment: str, model: str, finding: Finding) -> Alert | None:
@@ -58,7 +65,7 @@ def fire(tx: Transaction, scope: Scope, service: str, deployment: str, model: st
     if same and finding.kind != "degradation":
         return None
     for earlier in same:
-        _change(tx, earlier, "resolved", "the loss passed the cost again; a new alert follows", AlertResolved)
+        _change(tx, earlier, "resolved", Phrase("resolved.again"), AlertResolved)
     id = new_id("alert")
     fired = AlertFired(
         alert=id,
@@ -84,7 +91,7 @@ def acknowledge(tx: Transaction, scope: Scope, id: str, note: str = "") -> Alert
     return _change(tx, _unresolved(tx, scope, id), "acknowledged", note, AlertAcknowledged)
 
 
-def resolve(tx: Transaction, scope: Scope, id: str, note: str = "") -> Alert:
+def resolve(tx: Transaction, scope: Scope, id: str, note: str | Phrase = "") -> Alert:
     """Note that the reason is gone. Raises `monitoring/unknown-alert`, `monitoring/alert-resolved`."""
     return _change(tx, _unresolved(tx, scope, id), "resolved", note, AlertResolved)
 
@@ -117,12 +124,13 @@ def _unresolved(tx: Transaction, scope: Scope, id: str) -> Alert:
 
 
 def _change(
-    tx: Transaction, alert: Alert, state: AlertState, note: str, event: type[AlertAcknowledged] | type[AlertResolved]
+    tx: Transaction, alert: Alert, state: AlertState, note: str | Phrase, event: type[AlertAcknowledged] | type[AlertResolved]
 ) -> Alert:
     scope = Scope(alert.project, alert.environment)
     with within(scope):
-        tx.emit(event(alert.id, note), alert.id)
-    tx.execute(store.SET_ALERT, (state, note, tx.clock.now_us(), alert.id))
+        tx.emit(event(alert.id, str(note)), alert.id)
+    noted = msgspec.json.encode(note).decode() if isinstance(note, Phrase) else None
+    tx.execute(store.SET_ALERT, (state, str(note), noted, tx.clock.now_us(), alert.id))
     return get_alert(tx, scope, alert.id)
 
 
@@ -143,5 +151,6 @@ def _alert(row: Row) -> Alert:
         fired=from_us(row["fired_us"]),
         changed=from_us(row["changed_us"]),
         note=row["note"],
+        noted=msgspec.json.decode(row["noted"], type=Phrase) if row["noted"] else None,
         event=row["event"],
     )

@@ -130,4 +130,4 @@ def _calm(tx: Transaction, watch: Watch, about: str) -> None:
     for alert in open_alerts(tx, watch.scope, watch.service):
         if (alert.kind, alert.feature) == ("objective", about):
             with because(alert.event):
-                resolve(tx, watch.scope, alert.id, "the error budget no longer burns too fast")
+                resolve(tx, watch.scope, alert.id, Phrase("resolved.budget"))

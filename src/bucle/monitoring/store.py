@@ -33,7 +33,7 @@ SELECT_OPEN_ALERTS = """
 SELECT * FROM alert WHERE project = ? AND environment = ? AND service = ? AND state <> 'resolved' ORDER BY fired_us
 """
 COUNT_ALERTS = "SELECT project, environment, service, kind, state, count(*) AS alerts FROM alert GROUP BY 1, 2, 3, 4, 5"
-SET_ALERT = "UPDATE alert SET state = ?, note = ?, changed_us = ? WHERE id = ?"
+SET_ALERT = "UPDATE alert SET state = ?, note = ?, noted = ?, changed_us = ? WHERE id = ?"
 
 _SLOTS = "project = ? AND environment = ? AND service = ? AND indicator = ?"
 LAST_SLOT = f"SELECT max(slot_us) FROM objective_slot WHERE {_SLOTS}"

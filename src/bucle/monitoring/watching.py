@@ -9,6 +9,7 @@ import msgspec
 
 from bucle.artifacts import refer
 from bucle.ledger import Ledger, StoredEvent, Subscription, because, from_us, new_id, to_us, within
+from bucle.messages import Phrase
 from bucle.monitoring import store
 from bucle.monitoring.alerts import fire, open_alerts, resolve
 from bucle.monitoring.events import WatchStarted, WindowEvaluated
@@ -89,7 +90,7 @@ class Watching:
             seq = tx.emit(started, deployment.id)
             for alert in open_alerts(tx, deployment.scope, deployment.service):
                 with because(alert.event):
-                    resolve(tx, deployment.scope, alert.id, "another deployment answers now")
+                    resolve(tx, deployment.scope, alert.id, Phrase("resolved.replaced"))
             tx.execute(store.END_WATCHES, place)
             values = (deployment.id, *place, _json(terms), watched.reference, _json(state), now, now, deployment.event, seq)
             tx.execute(store.INSERT_WATCH, values)
@@ -165,7 +166,7 @@ class Watching:
                     fire(tx, watch.scope, watch.service, watch.deployment, watch.terms.model, finding)
                 for alert in open_alerts(tx, watch.scope, watch.service):
                     if (alert.kind, alert.feature) in evaluation.calm:
-                        resolve(tx, watch.scope, alert.id, "later windows show nothing of it")
+                        resolve(tx, watch.scope, alert.id, Phrase("resolved.calm"))
 
     def _reference(self, watch: Watch) -> Reference | None:
         if watch.reference is None:

@@ -11,7 +11,9 @@ import msgspec
 
 from bucle.identity import PERMISSIONS, Principal, require
 from bucle.ledger import Scope, StoredEvent
+from bucle.messages import language
 from bucle.server.errors import BadParameter, MethodNotAllowed, UnknownPath
+from bucle.server.problems import wanted_language
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,6 +48,11 @@ class Call:
     scope: Scope
     client: str
     request: Request
+
+    @property
+    def language(self) -> str:
+        """The language that the caller wants to read."""
+        return wanted_language(self.request.headers.get("accept-language", ""), language())
 
     def may(self, permission: str, scope: Scope) -> bool:
         """Return whether the caller may do `permission` in `scope`."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from bucle.ledger import Ledger, Scope, StoredEvent, Subscription
+from bucle.messages import Phrase
 from bucle.work import store
 from bucle.work.items import Change, Link, NewItem, change_item, open_item
 
@@ -14,14 +15,7 @@ _SEVERITY = {
     "rollout": "major",
     "objective": "major",
 }
-_TITLE = {
-    "degradation": "{service} predicts worse than it did: find out why and try something better",
-    "drift": "The inputs of {service} have changed",
-    "data_quality": "The inputs of {service} are not what they should be",
-    "staleness": "{service} answers with a model that is too old",
-    "objective": "{service} does not keep what it promises: find out why",
-    "rollout": "A new version of {service} did worse than the one before and was rolled back: find out why",
-}
+_KINDS = ("degradation", "drift", "data_quality", "staleness", "objective", "rollout")
 
 
 class AlertFired(msgspec.Struct, frozen=True):
@@ -48,9 +42,11 @@ def work_from_alerts(ledger: Ledger) -> Subscription:
             if known is not None:
                 change_item(transaction, known, Change(link=links[0]))
                 return
+            said = _title(alert)
             new = NewItem(
                 kind=kind,
-                title=_title(alert),
+                title=str(said),
+                said=said,
                 severity=_SEVERITY.get(alert.alert_kind, "minor"),
                 priority=2 if alert.alert_kind == "degradation" else 3,
                 feature=alert.feature,
@@ -62,6 +58,7 @@ def work_from_alerts(ledger: Ledger) -> Subscription:
     return Subscription("work-from-alerts", ("monitoring.alert_fired",), handle)
 
 
-def _title(alert: AlertFired) -> str:
-    title = _TITLE.get(alert.alert_kind, "An alert about {service}").format(service=alert.service)
-    return f"{alert.feature}: {title[0].lower()}{title[1:]}" if alert.feature else title
+def _title(alert: AlertFired) -> Phrase:
+    kind = alert.alert_kind if alert.alert_kind in _KINDS else "other"
+    title = Phrase(f"work.{kind}", {"service": alert.service})
+    return Phrase("work.of_feature", {"feature": alert.feature, "title": title}) if alert.feature else title

@@ -1,11 +1,12 @@
 """Work items: bugs, experiments, features and incidents, with severity, priority and the time that they may take (L-08)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from bucle.ledger import Ledger, Scope, Transaction, new_id, to_us, within
+from bucle.messages import Phrase
 from bucle.work import store
 from bucle.work.errors import AlreadyClosed, BadField, UnknownItem
 from bucle.work.events import WorkChanged, WorkClosed, WorkCommented, WorkOpened
@@ -48,7 +49,10 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """Something that people do about what they or the machine found. Priority 1 comes first; times are on the home's clock."""
+    """Something that people do about what they or the machine found. Priority 1 comes first; times are on the home's clock.
+
+    `said` is the title of what the machine found, in any language; None of a title that a person wrote.
+    """
 
     id: str
     project: str
@@ -69,6 +73,11 @@ class WorkItem:
     links: tuple[Link, ...]
     comments: tuple[Comment, ...]
     event: int
+    said: Phrase | None = None
+
+    def told(self, lang: str) -> "WorkItem":
+        """Return the item with its title in a language; one that a person wrote stays as it is."""
+        return replace(self, title=self.said.text(lang)) if self.said else self
 
     def overdue(self, now: datetime) -> bool:
         """Return whether it took, or is taking, longer than it may."""
@@ -77,7 +86,10 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """What it takes to open an item; `due` overrides what the severity allows, `source_event` makes opening idempotent."""
+    """What it takes to open an item; `due` overrides what the severity allows, `source_event` makes opening idempotent.
+
+    `said` is the title in any language, where the machine writes it.
+    """
 
     kind: str
     title: str
@@ -89,6 +101,7 @@ class NewItem:
     due: datetime | None = None
     links: tuple[Link, ...] = ()
     source_event: str | None = None
+    said: Phrase | None = None
 
 
 @dataclass(frozen=True, slots=True)

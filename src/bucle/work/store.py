@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bucle.ledger import Reader, Row, Scope, Transaction, from_us, to_us
+from bucle.messages import Phrase
 
 if TYPE_CHECKING:
     from bucle.work.items import Change, Link, NewItem, WorkItem
 
 INSERT = """
 INSERT INTO work_item (id, project, environment, kind, title, description, state, severity, priority, assignee, feature,
-  opened_by, source_event, created_us, due_us, event)
-VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  opened_by, source_event, created_us, due_us, event, said)
+VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE = """
-UPDATE work_item SET title = coalesce(?, title), description = coalesce(?, description), state = coalesce(?, state),
+UPDATE work_item SET title = coalesce(?, title), said = CASE WHEN ? IS NULL THEN said END,
+  description = coalesce(?, description), state = coalesce(?, state),
   severity = coalesce(?, severity), priority = coalesce(?, priority), assignee = coalesce(?, assignee),
   due_us = coalesce(?, due_us), closed_us = CASE WHEN ? IS NULL THEN closed_us END,
   resolution = CASE WHEN ? IS NULL THEN resolution END
@@ -44,13 +48,14 @@ def insert_item(
 ) -> None:
     """Write a new, open item."""
     values = (id, scope.project, scope.environment, new.kind, new.title, new.description, new.severity, new.priority)
-    rest = (new.assignee, new.feature, opened_by, new.source_event, now_us, due_us, event)
+    said = msgspec.json.encode(new.said).decode() if new.said else None
+    rest = (new.assignee, new.feature, opened_by, new.source_event, now_us, due_us, event, said)
     transaction.execute(INSERT, (*values, *rest))
 
 
 def update_item(transaction: Transaction, id: str, change: "Change") -> None:
     """Write the fields that are given; a new state opens what was closed."""
-    texts = (change.title, change.description, change.state, change.severity, change.priority, change.assignee)
+    texts = (change.title, change.title, change.description, change.state, change.severity, change.priority, change.assignee)
     due_us = to_us(change.due) if change.due else None
     transaction.execute(UPDATE, (*texts, due_us, change.state, change.state, id))
 
@@ -120,4 +125,5 @@ def _item(reader: Reader | Transaction, row: Row) -> "WorkItem":
         links=tuple(Link(each[0], each[1]) for each in reader.rows(SELECT_LINKS, (id,))),
         comments=tuple(comments),
         event=row["event"],
+        said=msgspec.json.decode(row["said"], type=Phrase) if row["said"] else None,
     )

@@ -3,7 +3,7 @@
 import pytest
 from tests.delivery.rollouts.conftest import DEV
 
-from bucle.delivery import prospects
+from bucle.delivery import newest_rollout, prospects, show
 from bucle.delivery.errors import NoRollout, NotComparable, RolloutRunning, UnknownRollout
 from bucle.delivery.rollouts.planning import plan_service, terms_of
 from bucle.errors import RemoteError
@@ -34,7 +34,7 @@ def test_a_step_holds_as_long_as_it_is_told_to(trial, make_row) -> None:
     trial.begin("better", strategy="canary", steps=(50, 100), requests=5, hold=timedelta(hours=4))
     trial.ask(*(make_row(number) for number in range(40)))
     shown = trial.judged()
-    assert shown.state == "running" and shown.missing == ["4:00:00 of its least time"]
+    assert shown.state == "running" and shown.missing == ["4.0 hours of its least time"]
     trial.advance(hours=5)
     assert trial.judged().state == "completed"
 
@@ -112,7 +112,25 @@ def test_what_could_be_detected_is_said_and_also_that_it_is_nothing(trial, make_
     assert found.prospect.days == pytest.approx(2.0), "600 of the tenth of 3,000 a day"
     begun = trial.begin("better", strategy="canary", steps=(10, 100), requests=600)
     (started,) = trial.events("delivery.rollout_started")
-    assert started.data["prospect"] == begun.prospect == trial.shown().prospect != ""
+    assert started.data["prospect"] == str(begun.prospect) == trial.shown().prospect != ""
+
+
+def test_a_rollout_and_what_a_judge_says_are_told_in_the_reader_s_language(trial, make_row) -> None:
+    begun = trial.begin("better", strategy="canary", steps=(50, 100), requests=500)
+    trial.ask(*(make_row(number) for number in range(40)))
+    trial.judged()
+    with trial.house.ledger.read() as reader:
+        now = trial.house.ledger.clock.now()
+        es, en = (show(reader, newest_rollout(reader, DEV, "delay"), now, lang) for lang in ("es", "en"))
+    assert es.sentence.startswith("delay@2 está en la etapa canario 50 % junto a delay@1: todavía le faltan")
+    assert "pedidos más" in es.missing[0] and es.prospect == begun.prospect.text("es") != en.prospect
+    assert "sin decidir (evidencia" in es.judgements[0].sentence and "undecided (evidence" in en.judgements[0].sentence
+    assert es.points[-1].judgements[0].sentence.startswith("De la versión nueva fallaron")
+    assert [each.name for each in es.steps] == ["canario 50 %", "todo el tráfico"]
+    trial.client.post("/api/v1/projects/trips/services/delay/rollout/abort", {"reason": "mañana"}, {"environment": "dev"})
+    with trial.house.ledger.read() as reader:
+        ended = show(reader, newest_rollout(reader, DEV, "delay"), now, "es").sentence
+    assert ended.startswith("Lo terminó") and ended.endswith(": mañana")
 
 
 def test_a_promotion_that_begins_no_rollout_has_no_prospects(trial) -> None:

@@ -75,6 +75,17 @@ def test_what_an_alert_found_is_said_in_the_reader_s_language(visitor: Client, f
     assert "ya no se parece al entrenamiento" in answer.body.decode()
 
 
+def test_a_rollout_and_its_judges_speak_the_reader_s_language_on_pages_twins_and_routes(
+    visitor: Client, furnished: Furnished
+) -> None:
+    page, route = f"/projects/p/rollouts/{furnished.rollout}", f"/api/v1/projects/p/rollouts/{furnished.rollout}"
+    for path in (page, f"{page}.json", route, "/projects/p/rollouts.json"):
+        for language, others in (("es", "of the challenger failed"), ("en", "De la versión nueva fallaron")):
+            answer = visitor._transport.send("GET", path, {"Accept-Language": language}, None)
+            judged = {"es": "De la versión nueva fallaron", "en": "of the challenger failed"}[language]
+            assert judged in answer.body.decode() and others not in re.sub(r'"said":\{[^}]*\}', "", answer.body.decode()), path
+
+
 def test_every_page_has_a_twin_with_the_same_document(visitor: Client, furnished: Furnished) -> None:
     for path in all_paths(furnished):
         assert isinstance(visitor.get(twin(path)), dict), path

@@ -3,7 +3,8 @@
 import msgspec
 
 from bucle.delivery.judging.contrasts import Counts, log_factor, log_mean, raised, upper_bound, wager
-from bucle.delivery.judging.judgements import Judgement, bounded, verdict_of
+from bucle.delivery.judging.judgements import Judgement, bounded, judgement_of, verdict_of
+from bucle.messages import Phrase
 
 ERROR_MARGIN = 0.01
 """A challenger that fails by less than this share more often can be found "no worse"."""
@@ -61,13 +62,9 @@ class ErrorEvidence(msgspec.Struct, frozen=True):
         """Return what the evidence amounts to."""
         spent = alpha - HISTORY_RISK if self.history.requests else alpha
         verdict = verdict_of(*self.highest, spent)
-        e_value, threshold = bounded(log_mean(self.worse)), 1 / spent
-        sentence = (
-            f"{_share(self.challenger)} of the challenger failed, {_share(self.champion)} of the champion: {verdict} "
-            f"(evidence {e_value:.3g} of the {threshold:.0f} that it takes)."
-        )
-        highest = bounded(self.highest[0])
-        return Judgement("errors", e_value, highest, threshold, verdict, self.challenger.requests, sentence)
+        evidence = (bounded(log_mean(self.worse)), bounded(self.highest[0]))
+        shares = {"challenger": _share(self.challenger), "champion": _share(self.champion)}
+        return judgement_of("errors", evidence, 1 / spent, verdict, self.challenger.requests, **shares)
 
     def _alone(self, block: Counts) -> tuple[float, ...]:
         bound = history_bound(self.history)
@@ -82,5 +79,5 @@ def history_bound(history: Counts) -> float:
     return min(0.999, HISTORY_FACTOR * upper_bound(history, HISTORY_RISK))
 
 
-def _share(counts: Counts) -> str:
-    return f"{counts.failed} of {counts.requests} requests ({counts.rate:.1%})"
+def _share(counts: Counts) -> Phrase:
+    return Phrase("judge.share", {"failed": counts.failed, "requests": counts.requests, "rate": counts.rate})

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from bucle.messages import Phrase, Said
+
 Verdict = Literal["undecided", "worse", "no worse"]
 
 ALPHA = 0.05
@@ -20,7 +22,8 @@ class Judgement(msgspec.Struct, frozen=True):
     """What a judge says after `requests` of the challenger: `e_value` against it, of which `threshold` is enough.
 
     "worse": it passed the threshold at some look. "no worse": the evidence that it is worse by less than the stated margin
-    did. `e_value` is the present one, at most 1e12; `highest` the highest at any look.
+    did. `e_value` is the present one, at most 1e12; `highest` the highest at any look. `sentence` says it in English, `said` in
+    any language.
     """
 
     name: str
@@ -30,6 +33,24 @@ class Judgement(msgspec.Struct, frozen=True):
     verdict: Verdict
     requests: int
     sentence: str
+    said: Phrase
+
+    def told(self, lang: str) -> "Judgement":
+        """Return the judgement with its sentence in a language."""
+        return msgspec.structs.replace(self, sentence=self.said.text(lang))
+
+
+def judgement_of(
+    name: str, evidence: tuple[float, float], threshold: float, verdict: Verdict, requests: int, **seen: Said
+) -> Judgement:
+    """Return what a judge says; `evidence` is the present one and the highest, `seen` what it rests on."""
+    fields: dict[str, Said] = {
+        "verdict": Phrase(f"judge.verdict.{verdict.replace(' ', '_')}"),
+        "evidence": evidence[0],
+        "threshold": threshold,
+    }
+    said = Phrase(f"judge.{name}", {**seen, **fields})
+    return Judgement(name, *evidence, threshold, verdict, requests, str(said), said)
 
 
 def alpha_of(judge: str, alpha: float = ALPHA) -> float:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import msgspec
 
 from bucle.delivery.judging.contrasts import Counts, log_mean, raised, wager
-from bucle.delivery.judging.judgements import Judgement, bounded, verdict_of
+from bucle.delivery.judging.judgements import Judgement, bounded, judgement_of, verdict_of
+from bucle.messages import Phrase
 
 LATENCY_EDGES_MS: tuple[float, ...] = tuple(round(0.1 * 2 ** (step / 4), 6) for step in range(73))
 """Upper bounds of the latency buckets in milliseconds, those of `bucle.serving.BOUNDS`; a last bucket has no bound."""
@@ -67,14 +68,9 @@ class LatencyEvidence(msgspec.Struct, frozen=True):
 
     def judgement(self, alpha: float) -> Judgement:
         """Return what the evidence amounts to."""
-        verdict, threshold = verdict_of(*self.highest, alpha), 1 / alpha
-        e_value, highest = bounded(log_worse(self.worse)), bounded(self.highest[0])
-        sentence = (
-            f"95 % of the challenger's answers came within {_quantile(self.challenger)}, of the champion's within "
-            f"{_quantile(self.champion)}: {verdict} (evidence {e_value:.3g} of the {threshold:.0f} that it takes; a factor of "
-            f"{TOLERATED_FACTOR:.2f} and anything below {LEAST_MS:g} ms is tolerated)."
-        )
-        return Judgement("latency", e_value, highest, threshold, verdict, sum(self.challenger), sentence)
+        verdict, evidence = verdict_of(*self.highest, alpha), (bounded(log_worse(self.worse)), bounded(self.highest[0]))
+        times = {"challenger": _quantile(self.challenger), "champion": _quantile(self.champion)}
+        return judgement_of("latency", evidence, 1 / alpha, verdict, sum(self.challenger), **times)
 
 
 _NONE = (0,) * (len(LATENCY_EDGES_MS) + 1)
@@ -97,12 +93,12 @@ def _sum(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
-def _quantile(histogram: Sequence[int]) -> str:
+def _quantile(histogram: Sequence[int]) -> Phrase:
     reached, total = 0, sum(histogram)
     if not total:
-        return "no time known"
+        return Phrase("judge.no_time")
     for bound, count in zip(LATENCY_EDGES_MS, histogram, strict=False):
         reached += count
         if reached >= 0.95 * total:
-            return f"{bound:.3g} ms"
-    return f"more than {LATENCY_EDGES_MS[-1] / 1000:.0f} s"
+            return Phrase("judge.milliseconds", {"bound": bound})
+    return Phrase("judge.longer", {"seconds": LATENCY_EDGES_MS[-1] / 1000})

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import msgspec
 
 from bucle.delivery.judging.contrasts import log_mean
-from bucle.delivery.judging.judgements import Judgement, bounded, verdict_of
+from bucle.delivery.judging.judgements import Judgement, bounded, judgement_of, verdict_of
+from bucle.messages import Phrase
 
 LOSS_MARGIN = 0.01
 """A challenger whose mean loss is higher by less than this can be found "no worse"; in units of the bound."""
@@ -62,15 +63,11 @@ class PairedLossEvidence(msgspec.Struct, frozen=True):
 
     def judgement(self, alpha: float) -> Judgement:
         """Return what the evidence amounts to."""
-        verdict, threshold = verdict_of(*self.highest, alpha), 1 / alpha
-        e_value, highest = bounded(self.log_worse), bounded(self.highest[0])
+        verdict, evidence = verdict_of(*self.highest, alpha), (bounded(self.log_worse), bounded(self.highest[0]))
         mean = self.bound * self.total / self.rows if self.rows else 0.0
-        cut = f", {self.clipped} of them cut off at {self.bound:g}" if self.clipped else ""
-        sentence = (
-            f"On {self.rows} rows with a label{cut} the challenger lost {mean:+.4f} a row against the champion: {verdict} "
-            f"(evidence {e_value:.3g} of the {threshold:.0f} that it takes)."
-        )
-        return Judgement("loss", e_value, highest, threshold, verdict, self.rows, sentence)
+        rows = {"rows": self.rows, "clipped": self.clipped, "bound": self.bound}
+        labelled = Phrase("judge.rows_cut" if self.clipped else "judge.rows", rows)
+        return judgement_of("loss", evidence, 1 / alpha, verdict, self.rows, labelled=labelled, mean=mean)
 
 
 def log_evidence(total: float, squares: float) -> float:

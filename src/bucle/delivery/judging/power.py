@@ -9,6 +9,7 @@ from bucle.delivery.judging import errors, latency, paired
 from bucle.delivery.judging.contrasts import Counts, Rates, log_factor, nearest
 from bucle.delivery.judging.judgements import ALPHA, alpha_of
 from bucle.delivery.judging.latency import LATENCY_EDGES_MS, THRESHOLDS, TOLERATED_BUCKETS
+from bucle.messages import Phrase, Said, joined
 
 _Z95 = 1.644854
 """Power: the evidence that 95 % of rollouts exceed, by its mean and deviation."""
@@ -21,7 +22,7 @@ class Detectability(msgspec.Struct, frozen=True):
     """The smallest harm that is found with 95 % power; None where nothing would be.
 
     `error_rate` is the challenger's rate of failures, `latency_factor` how much slower it answers, `loss` how much higher its
-    mean loss is; `sentence` says all of it.
+    mean loss is; `sentence` says all of it in English, `said` in any language.
     """
 
     requests: int
@@ -30,6 +31,7 @@ class Detectability(msgspec.Struct, frozen=True):
     latency_factor: float | None
     loss: float | None
     sentence: str
+    said: Phrase
 
     @property
     def nothing(self) -> bool:
@@ -47,11 +49,13 @@ def detectable(
     deviation: float | None = None,
     bound: float = 1.0,
     alpha: float = ALPHA,
+    canary: bool = True,
 ) -> Detectability:
     """Return what a rollout could find within `requests` canary requests, as many at each of `shares` (percent of traffic).
 
     `history` and `latencies` are what the champion did so far; `pairs` the labelled rows that shadow will compare, whose
     differences of losses have the standard deviation `deviation` (assumed to be 0.2 bounds when not known).
+    Without `canary` the requests are those that shadow answers too.
     """
     history = history or Counts()
     stages = [(share / 100, requests // len(shares)) for share in shares] if shares else []
@@ -59,9 +63,9 @@ def detectable(
     timed = bool(latencies) and sum(latencies or ()) > 0
     factor = _latency_factor(stages, latencies or (), alpha_of("latency", alpha)) if timed else None
     loss = _loss(pairs, _USUAL_DEVIATION * bound if deviation is None else deviation, bound, alpha_of("loss", alpha))
-    return Detectability(
-        requests, pairs, rate, factor, loss, _sentence(requests, pairs, history, (rate, factor, loss), timed=timed)
-    )
+    shown = "canary" if canary else "shadowed"
+    said = _said(requests, pairs, history, (rate, factor, loss), timed=timed, shown=shown)
+    return Detectability(requests, pairs, rate, factor, loss, str(said), said)
 
 
 def _error_rate(stages: Sequence[tuple[float, int]], history: Counts, alpha: float) -> float | None:
@@ -140,24 +144,33 @@ def _least(candidates: Sequence[float], found: Callable[[float], bool]) -> float
     return candidates[low] if low < len(candidates) else None
 
 
-def _sentence(
-    requests: int, pairs: int, history: Counts, least: tuple[float | None, float | None, float | None], *, timed: bool
-) -> str:
+def _said(
+    requests: int,
+    pairs: int,
+    history: Counts,
+    least: tuple[float | None, float | None, float | None],
+    *,
+    timed: bool,
+    shown: str,
+) -> Phrase:
     rate, factor, loss = least
+    seen: dict[str, Said] = {"seen": Phrase(f"prospect.{shown}", {"requests": requests}), "pairs": pairs}
     if rate is None and factor is None and loss is None:
-        return f"This rollout could detect nothing: {requests} canary requests and {pairs} labelled pairs are too few."
-    usual = f"{history.rate:.1%}" if history.requests else "an assumed 1.0%"
+        return Phrase("prospect.nothing", seen)
+    usual = Phrase(
+        "prospect.usual" if history.requests else "prospect.assumed", {"rate": history.rate if history.requests else 0.01}
+    )
     parts = [
-        f"failures that rise from {usual} to {rate:.1%}" if rate is not None else "",
-        f"answers {factor:.1f} times as slow" if factor is not None else "",
-        f"a mean loss higher by {loss:.3f}" if loss is not None else "",
+        Phrase("prospect.failures", {"usual": usual, "rate": rate}) if rate is not None else None,
+        Phrase("prospect.slowness", {"factor": factor}) if factor is not None else None,
+        Phrase("prospect.loss", {"loss": loss}) if loss is not None else None,
     ]
     missed = [
-        "failures" if rate is None else "",
-        "slowness" if factor is None and timed else "",
-        "a higher loss" if loss is None else "",
+        Phrase("prospect.no_failures") if rate is None else None,
+        Phrase("prospect.no_slowness") if factor is None and timed else None,
+        Phrase("prospect.no_loss") if loss is None else None,
     ]
-    found, none = "; ".join(filter(None, parts)), " or ".join(filter(None, missed))
-    rest = f" It could not detect {none}." if none else ""
-    untimed = "" if timed else " What slowness it could detect is not known: the champion's times are not."
-    return f"Within {requests} canary requests and {pairs} labelled pairs, 95 % of rollouts would find: {found}.{rest}{untimed}"
+    none = [each for each in missed if each is not None]
+    found = Phrase("prospect.found", {**seen, "found": joined("list", *(each for each in parts if each is not None))})
+    rest = [Phrase("prospect.not_found", {"missed": joined("or", *none)})] if none else []
+    return joined("then", found, *rest, *([] if timed else [Phrase("prospect.untimed")]))

@@ -8,9 +8,10 @@ from bucle.delivery.errors import NoRollout, UnknownRollout
 from bucle.delivery.judging import Judgement
 from bucle.delivery.rollouts import store
 from bucle.delivery.rollouts.moving import go_back, go_on, judge_step
-from bucle.delivery.rollouts.prospects import step_name
+from bucle.delivery.rollouts.prospects import step_phrase
 from bucle.delivery.rollouts.rollout import Point, Rollout
 from bucle.ledger import Reader, Scope, current_context
+from bucle.messages import Phrase, Said, joined
 from bucle.serving import Agreement, agreement, get_deployment
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def list_rollouts(reader: Reader, scope: Scope, limit: int = 50) -> list[Rollout
     return store.select_rollouts(reader, scope, limit)
 
 
-def show(reader: Reader, rollout: Rollout, now: datetime, *, points: bool = True) -> RolloutShown:
-    """Return a rollout as people see it, with or without how its evidence grew."""
+def show(reader: Reader, rollout: Rollout, now: datetime, lang: str = "en", *, points: bool = True) -> RolloutShown:
+    """Return a rollout as people see it, said in a language, with or without how its evidence grew."""
     policy, evidence = rollout.policy, rollout.evidence
     running = rollout.state == "running"
     return RolloutShown(
@@ -113,12 +114,12 @@ def show(reader: Reader, rollout: Rollout, now: datetime, *, points: bool = True
         promotion=rollout.promotion,
         state=rollout.state,
         strategy=policy.strategy,
-        steps=_steps(rollout),
+        steps=_steps(rollout, lang),
         champion=_arm(reader, rollout, rollout.champion, rollout.left),
         challenger=_arm(reader, rollout, rollout.challenger, rollout.target),
-        prospect=rollout.prospect,
-        sentence=_sentence(rollout, now),
-        missing=rollout.missing(now) if running else [],
+        prospect=rollout.prospect.text(lang),
+        sentence=_said(rollout, now).text(lang),
+        missing=[each.text(lang) for each in rollout.missing(now)] if running else [],
         step_requests=evidence.step_rows,
         requests=policy.requests,
         labelled=evidence.loss.rows,
@@ -126,7 +127,7 @@ def show(reader: Reader, rollout: Rollout, now: datetime, *, points: bool = True
         hold_seconds=policy.hold.total_seconds(),
         within_seconds=policy.within.total_seconds(),
         latest=rollout.stepped + policy.within if running else None,
-        judgements=rollout.judgements,
+        judgements=[each.told(lang) for each in rollout.judgements],
         agreement=_agreement(reader, rollout) if "shadow" in policy.strategy else None,
         failures=evidence.causes,
         cause=rollout.cause,
@@ -134,7 +135,7 @@ def show(reader: Reader, rollout: Rollout, now: datetime, *, points: bool = True
         ended=rollout.ended,
         event=rollout.event,
         last=rollout.last,
-        points=store.select_points(reader, rollout.id) if points else [],
+        points=[_told(each, lang) for each in store.select_points(reader, rollout.id)] if points else [],
     )
 
 
@@ -151,7 +152,8 @@ def advance(delivery: "Delivery", scope: Scope, service: str) -> Rollout:
 
 def abort(delivery: "Delivery", scope: Scope, service: str, reason: str = "") -> Rollout:
     """Give the version before all traffic again on a person's word. Raises `delivery/no-rollout`."""
-    said = f"{current_context().actor} ended it{': ' + reason if reason else '.'}"
+    ended = {"actor": current_context().actor, "reason": reason}
+    said = Phrase("rollout.ended_because" if reason else "rollout.ended", ended)
     with delivery.watch.turn, delivery.home.ledger.write() as tx:
         running = _running(store.newest_of_service(tx, scope, service), scope, service)
         go_back(tx, running, "hand", said)
@@ -165,12 +167,14 @@ def _running(found: Rollout | None, scope: Scope, service: str) -> Rollout:
     return found
 
 
-def _steps(rollout: Rollout) -> list[StepShown]:
+def _steps(rollout: Rollout, lang: str) -> list[StepShown]:
     stages = rollout.policy.stages
     shown = [
-        StepShown(number, step_name(step), step.mode, step.share, _state(rollout, number)) for number, step in enumerate(stages)
+        StepShown(number, step_phrase(step).text(lang), step.mode, step.share, _state(rollout, number))
+        for number, step in enumerate(stages)
     ]
-    return [*shown, StepShown(len(stages), "all traffic", "all", 100, _state(rollout, len(stages)))]
+    last = Phrase("rollout.step.all").text(lang)
+    return [*shown, StepShown(len(stages), last, "all", 100, _state(rollout, len(stages)))]
 
 
 def _state(rollout: Rollout, number: int) -> StepState:
@@ -194,9 +198,19 @@ def _agreement(reader: Reader, rollout: Rollout) -> Agreement:
     return agreement(reader, rollout.id, champion.threshold, challenger.threshold)
 
 
-def _sentence(rollout: Rollout, now: datetime) -> str:
-    if rollout.state != "running":
+def _told(point: Point, lang: str) -> Point:
+    return replace(point, judgements=tuple(each.told(lang) for each in point.judgements))
+
+
+def _said(rollout: Rollout, now: datetime) -> Phrase:
+    if rollout.reason is not None:
         return rollout.reason
     missing = rollout.missing(now)
-    waits = f"it still lacks {' and '.join(missing)}" if missing else "its evidence is there"
-    return f"{rollout.target} is in the step {step_name(rollout.stage)} beside {rollout.left}: {waits}."
+    waits = Phrase("rollout.waits", {"missing": joined("and", *missing)}) if missing else Phrase("rollout.ready")
+    where: dict[str, Said] = {
+        "target": rollout.target,
+        "step": step_phrase(rollout.stage),
+        "left": rollout.left,
+        "waits": waits,
+    }
+    return Phrase("rollout.under_way", where)

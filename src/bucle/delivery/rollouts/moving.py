@@ -16,10 +16,10 @@ from bucle.delivery.promotions import finish_promotion
 from bucle.delivery.releases import deploy_release, get_release
 from bucle.delivery.rollouts import store
 from bucle.delivery.rollouts.evidence import Evidence
-from bucle.delivery.rollouts.prospects import Prospect, step_name
+from bucle.delivery.rollouts.prospects import Prospect, step_name, step_phrase
 from bucle.delivery.rollouts.rollout import Cause, Rollout
 from bucle.ledger import Scope, Transaction, because, new_id, within
-from bucle.messages import Phrase
+from bucle.messages import Phrase, Said, joined
 from bucle.monitoring import Finding, fire
 from bucle.project import RolloutPolicy, current_release
 from bucle.registry import Stage, set_stage
@@ -69,9 +69,9 @@ def begin_rollout(
         step=0,
         stepped=now,
         evidence=terms.evidence,
-        prospect=terms.prospect.sentence,
+        prospect=terms.prospect.said,
         cause="",
-        reason="",
+        reason=None,
         created=now,
         ended=None,
         event=event,
@@ -104,7 +104,7 @@ def decide(tx: Transaction, rollout: Rollout, now: datetime) -> bool:
     worse = next((each for each in rollout.judgements if each.verdict == "worse"), None)
     if worse is not None:
         judged = judge_step(tx, rollout, "worse")
-        go_back(tx, replace(rollout, last=judged), _cause(worse), worse.sentence)
+        go_back(tx, replace(rollout, last=judged), _cause(worse), worse.said)
         return True
     missing = rollout.missing(now)
     if not missing:
@@ -114,9 +114,8 @@ def decide(tx: Transaction, rollout: Rollout, now: datetime) -> bool:
     if now - rollout.stepped > rollout.policy.within:
         judged = judge_step(tx, rollout, "undecided")
         days = rollout.policy.within.total_seconds() / 86_400
-        said = (
-            f"After {days:g} days the step {step_name(rollout.stage)} still lacks {' and '.join(missing)}: nothing is decided."
-        )
+        lacks: dict[str, Said] = {"days": days, "step": step_phrase(rollout.stage), "missing": joined("and", *missing)}
+        said = Phrase("rollout.undecided", lacks)
         go_back(tx, replace(rollout, last=judged), "time", said)
         return True
     return False
@@ -154,7 +153,7 @@ def go_on(tx: Transaction, rollout: Rollout, *, by_hand: bool) -> None:
     store.move_rollout(tx, rollout, step, event)
 
 
-def go_back(tx: Transaction, rollout: Rollout, cause: Cause, sentence: str) -> None:
+def go_back(tx: Transaction, rollout: Rollout, cause: Cause, said: Phrase) -> None:
     """Give the version before all traffic again, and end the promotion's other rollouts too.
 
     A judge's word fires an alert, and takes back the release with which the version came, if that is what runs there.
@@ -168,17 +167,17 @@ def go_back(tx: Transaction, rollout: Rollout, cause: Cause, sentence: str) -> N
         reason=cause,
         requests=errors.challenger.requests,
         failed=errors.challenger.failed,
-        sentence=sentence,
+        sentence=str(said),
     )
     with within(rollout.scope), because(rollout.last):
         event = tx.emit(gone, rollout.id)
         with because(event):
             challenger = withdraw_challenger(tx, rollout.scope, rollout.service)
-            store.end_rollout(tx, rollout, "rolled back", cause, sentence, event)
+            store.end_rollout(tx, rollout, "rolled back", cause, said, event)
             for other in store.select_of_promotion(tx, rollout.promotion):
                 if other.state == "running":
-                    said = f"The promotion was ended by its service {rollout.service}."
-                    go_back(tx, replace(other, last=event), "other service", said)
+                    ended = Phrase("rollout.ended_by_service", {"service": rollout.service})
+                    go_back(tx, replace(other, last=event), "other service", ended)
             finish_promotion(tx, rollout.promotion, "rolled back")
             if cause in ("errors", "latency", "loss"):
                 _alert(tx, rollout, challenger, cause)
@@ -195,7 +194,7 @@ def _complete(tx: Transaction, rollout: Rollout, by_hand: bool) -> None:
             changed = set_stage(tx, rollout.model_version, stage) if stage else None
             with because(changed):
                 accept_challenger(tx, rollout.scope, rollout.service)
-            reason = f"{rollout.target} answers everything; {rollout.left} stands by."
+            reason = Phrase("rollout.completed", {"target": rollout.target, "left": rollout.left})
             store.end_rollout(tx, rollout, "completed", "", reason, event)
             others = store.select_of_promotion(tx, rollout.promotion)
             if all(each.state == "completed" for each in others):

@@ -1,10 +1,13 @@
 """What a rollout could detect at all, computed from the traffic of the last days, before anything is tried."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import msgspec
 
 from bucle.delivery.judging import Counts, Detectability, detectable
 from bucle.ledger import Reader, Scope, Transaction, to_us
+from bucle.messages import Phrase, joined
 from bucle.project import RolloutPolicy, Step
 from bucle.serving import Traffic, labels_between, list_deployments, traffic_between
 
@@ -21,7 +24,7 @@ class Prospect:
     """What is to be expected of a rollout of a service.
 
     `requests_a_day` and `labels_a_day` are those of the last days; `days` how long all steps take at that rate, None when
-    one would not get there within its time. `sentence` says all of it.
+    one would not get there within its time. `sentence` says all of it in English, `said` in any language.
     """
 
     service: str
@@ -31,6 +34,12 @@ class Prospect:
     days: float | None
     detectable: Detectability
     sentence: str
+    said: Phrase
+
+    def told(self, lang: str) -> "Prospect":
+        """Return the prospect with its sentences in a language."""
+        found = msgspec.structs.replace(self.detectable, sentence=self.detectable.said.text(lang))
+        return replace(self, detectable=found, sentence=self.said.text(lang))
 
     @property
     def nothing(self) -> bool:
@@ -52,8 +61,8 @@ def prospect_of(
     within = policy.within / timedelta(days=1)
     late = [step for step, took in zip(policy.stages, days, strict=True) if took is None or took > within]
     total = None if late else sum(took for took in days if took is not None)
-    sentence = _sentence(found, policy, rate, labels, total, late)
-    return Prospect(service, policy.strategy, rate, labels, total, found, sentence)
+    said = _said(found, policy, rate, labels, total, late)
+    return Prospect(service, policy.strategy, rate, labels, total, found, str(said), said)
 
 
 def history_of(reader: Reader | Transaction, scope: Scope, service: str, now_us: int) -> Counts:
@@ -62,9 +71,14 @@ def history_of(reader: Reader | Transaction, scope: Scope, service: str, now_us:
     return Counts(traffic.predictions + traffic.failed, traffic.failed)
 
 
-def step_name(step: Step) -> str:
+def step_phrase(step: Step) -> Phrase:
     """Return a step for people: "shadow", "canary 10 %"."""
-    return "shadow" if step.mode == "shadow" else f"canary {step.share} %"
+    return Phrase("rollout.step.shadow") if step.mode == "shadow" else Phrase("rollout.step.canary", {"share": step.share})
+
+
+def step_name(step: Step) -> str:
+    """Return the name of a step as events tell it."""
+    return str(step_phrase(step))
 
 
 def _days(step: Step, policy: RolloutPolicy, rate: float, labels: float) -> float | None:
@@ -88,18 +102,17 @@ def _detectable(policy: RolloutPolicy, traffic: Traffic, rate: float, labels: fl
     if shares:
         return detectable(requests, shares, history=history, latencies=traffic.buckets, pairs=pairs, bound=bound)
     both = int(min(policy.requests, rate * within))  # in shadow both arms see every row: as many of one as of the other
-    return detectable(both, [50], history=history, pairs=pairs, bound=bound)
+    return detectable(both, [50], history=history, pairs=pairs, bound=bound, canary=False)
 
 
-def _sentence(
+def _said(
     found: Detectability, policy: RolloutPolicy, rate: float, labels: float, total: float | None, late: list[Step]
-) -> str:
-    said = found.sentence if "canary" in policy.strategy else found.sentence.replace("canary requests", "shadowed requests")
-    pace = f"At the present {rate:,.0f} requests and {labels:,.0f} labels a day "
+) -> Phrase:
+    pace = {"rate": rate, "labels": labels}
     if total is not None:
-        return f"{said} {pace}its steps take about {total:.1f} days."
-    first, days = step_name(late[0]), policy.within / timedelta(days=1)
-    return f"{said} {pace}the step {first} would not get there within {days:g} days: the version before would keep the traffic."
+        return joined("then", found.said, Phrase("prospect.takes", {**pace, "days": total}))
+    within = policy.within / timedelta(days=1)
+    return joined("then", found.said, Phrase("prospect.late", {**pace, "step": step_phrase(late[0]), "days": within}))
 
 
 def _days_seen(reader: Reader | Transaction, scope: Scope, service: str, now_us: int) -> float:

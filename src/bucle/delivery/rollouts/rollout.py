@@ -1,12 +1,13 @@
 """A rollout: what is tried against what, on which terms, how far it is, and how it ended."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from bucle.delivery.judging import Judgement
 from bucle.delivery.rollouts.evidence import Evidence
 from bucle.ledger import Scope
+from bucle.messages import Phrase
 from bucle.project import RolloutPolicy, Step
 
 RolloutState = Literal["running", "completed", "rolled back"]
@@ -42,9 +43,9 @@ class Rollout:
     step: int
     stepped: datetime
     evidence: Evidence
-    prospect: str
+    prospect: Phrase
     cause: Cause
-    reason: str
+    reason: Phrase | None
     created: datetime
     ended: datetime | None
     event: int
@@ -65,15 +66,15 @@ class Rollout:
         """What the judges say now."""
         return self.evidence.judgements(self.policy.strategy)
 
-    def missing(self, now: datetime) -> list[str]:
+    def missing(self, now: datetime) -> list[Phrase]:
         """Return what the present step still lacks before the next can begin, in words; empty when nothing."""
-        policy, lacks = self.policy, []
+        policy, lacks = self.policy, list[Phrase]()
         if self.evidence.step_rows < policy.requests:
-            lacks.append(f"{policy.requests - self.evidence.step_rows} more requests")
+            lacks.append(Phrase("rollout.lacks.requests", {"count": policy.requests - self.evidence.step_rows}))
         if self.stage.mode == "shadow" and self.evidence.loss.rows < policy.labels:
-            lacks.append(f"{policy.labels - self.evidence.loss.rows} more labelled rows")
+            lacks.append(Phrase("rollout.lacks.labels", {"count": policy.labels - self.evidence.loss.rows}))
         if now - self.stepped < policy.hold:
-            lacks.append(f"{policy.hold - (now - self.stepped)} of its least time")
+            lacks.append(Phrase("rollout.lacks.time", {"hours": (policy.hold - (now - self.stepped)) / timedelta(hours=1)}))
         return lacks
 
 

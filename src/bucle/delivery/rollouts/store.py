@@ -7,6 +7,7 @@ import msgspec
 from bucle.delivery.rollouts.rollout import Point, Rollout
 from bucle.delivery.rows import fields_of, json_of
 from bucle.ledger import Reader, Row, Scope, Transaction
+from bucle.messages import Phrase
 
 AnyReader = Reader | Transaction
 
@@ -31,7 +32,7 @@ SELECT_POINTS = "SELECT * FROM rollout_point WHERE rollout = ? ORDER BY number"
 SELECT_LAST_POINT = "SELECT * FROM rollout_point WHERE rollout = ? ORDER BY number DESC LIMIT 1"
 SELECT_LOGGED = "SELECT max(seq) FROM event WHERE kind = 'serving.predictions_logged' AND subject = ?"
 
-_JSON = ("policy", "evidence", "judgements")
+_JSON = ("policy", "evidence", "judgements", "prospect", "reason")
 
 
 def insert_rollout(tx: Transaction, rollout: Rollout) -> None:
@@ -39,7 +40,15 @@ def insert_rollout(tx: Transaction, rollout: Rollout) -> None:
     what = (rollout.service, rollout.promotion, rollout.target, rollout.left, rollout.model_version)
     arms = (rollout.champion, rollout.challenger, json_of(rollout.policy), rollout.kind, rollout.maturity)
     now = tx.clock.now_us()
-    state = (rollout.state, rollout.step, now, json_of(rollout.evidence), rollout.prospect, rollout.cause, rollout.reason)
+    state = (
+        rollout.state,
+        rollout.step,
+        now,
+        json_of(rollout.evidence),
+        json_of(rollout.prospect),
+        rollout.cause,
+        json_of(rollout.reason),
+    )
     values = (rollout.id, rollout.project, rollout.environment, *what, *arms, *state, now, rollout.event, rollout.last)
     tx.execute(INSERT_ROLLOUT, values)
 
@@ -55,9 +64,9 @@ def move_rollout(tx: Transaction, rollout: Rollout, step: int, event: int) -> No
     tx.execute(MOVE_ROLLOUT, (step, tx.clock.now_us(), json_of(evidence), event, rollout.id))
 
 
-def end_rollout(tx: Transaction, rollout: Rollout, state: str, cause: str, reason: str, event: int) -> None:
+def end_rollout(tx: Transaction, rollout: Rollout, state: str, cause: str, reason: Phrase, event: int) -> None:
     """Write how a rollout ended."""
-    tx.execute(END_ROLLOUT, (state, cause, reason, tx.clock.now_us(), event, rollout.id))
+    tx.execute(END_ROLLOUT, (state, cause, json_of(reason), tx.clock.now_us(), event, rollout.id))
 
 
 def insert_point(tx: Transaction, rollout: Rollout) -> None:

@@ -41,6 +41,7 @@ CREATE TABLE alert (
   fired_us BIGINT NOT NULL,
   changed_us BIGINT NOT NULL,
   note TEXT NOT NULL,
+  noted TEXT,
   event BIGINT NOT NULL
 );
 CREATE INDEX alert_service ON alert (project, environment, service, fired_us);

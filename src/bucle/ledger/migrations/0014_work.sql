@@ -16,7 +16,8 @@ CREATE TABLE work_item (
   due_us BIGINT,
   closed_us BIGINT,
   resolution TEXT,
-  event BIGINT NOT NULL
+  event BIGINT NOT NULL,
+  said TEXT
 );
 CREATE INDEX work_item_project ON work_item (project, state, created_us);
 

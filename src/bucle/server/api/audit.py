@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from bucle.audit import Evidence, Maturity, WorkflowRow, audit_maturity, audit_workflow
 from bucle.server.debts import PRODUCTION, DebtReport, report_debt
-from bucle.server.problems import wanted_language
 from bucle.server.routing import Call, Route
 
 
@@ -33,7 +32,7 @@ def maturity(call: Call) -> Maturity:
 def debt(call: Call) -> DebtReport:
     """Return what the detectors of hidden debt say of an environment, production unless the query names another."""
     scope = call.own("audit.read", call.query.get("environment", PRODUCTION))
-    return report_debt(call.house, scope, wanted_language(call.request.headers.get("accept-language", "")))
+    return report_debt(call.house, scope, call.language)
 
 
 ROUTES = [

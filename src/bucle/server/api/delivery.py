@@ -219,7 +219,8 @@ class AbortBody(Body, frozen=True):
 
 def read_prospects(call: Call) -> list[Prospect]:
     """Return what the rollouts of a promotion could detect with the traffic of the last days; none where none would begin."""
-    return prospects(call.house.part(Delivery), read_promotion(call))
+    found = prospects(call.house.part(Delivery), read_promotion(call))
+    return [each.told(call.language) for each in found]
 
 
 def read_rollouts(call: Call) -> list[RolloutShown]:
@@ -227,7 +228,7 @@ def read_rollouts(call: Call) -> list[RolloutShown]:
     now = call.house.ledger.clock.now()
     with call.house.ledger.read() as reader:
         found = list_rollouts(reader, call.scope, call.number("limit", 20, 1, 200))
-        return [show(reader, each, now, points=False) for each in found]
+        return [show(reader, each, now, call.language, points=False) for each in found]
 
 
 def read_rollout(call: Call) -> RolloutShown:
@@ -235,7 +236,7 @@ def read_rollout(call: Call) -> RolloutShown:
     with call.house.ledger.read() as reader:
         found = get_rollout(reader, call.scope.project, call.path["rollout"])
         call.own("delivery.read", found.environment)
-        return show(reader, found, call.house.ledger.clock.now())
+        return show(reader, found, call.house.ledger.clock.now(), call.language)
 
 
 def read_service_rollout(call: Call) -> RolloutShown:
@@ -257,7 +258,7 @@ def abort_rollout(call: Call) -> RolloutShown:
 def _shown(call: Call, rollout: Rollout | None) -> RolloutShown:
     with call.house.ledger.read() as reader:
         found = rollout or newest_rollout(reader, call.scope, call.path["service"])
-        return show(reader, found, call.house.ledger.clock.now())
+        return show(reader, found, call.house.ledger.clock.now(), call.language)
 
 
 def request_rollback(call: Call) -> RolledBackTo:

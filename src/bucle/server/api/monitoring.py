@@ -31,7 +31,6 @@ from bucle.project import AlertRoute
 from bucle.server.codes import file_in_force
 from bucle.server.errors import BadParameter
 from bucle.server.house import Finding, House
-from bucle.server.problems import wanted_language
 from bucle.server.routing import Body, Call, Route, act_again
 from bucle.serving import Services
 
@@ -92,7 +91,7 @@ def summary(call: Call) -> ServiceSummary:
     with call.house.ledger.read() as reader:
         now = call.house.ledger.clock.now()
         found = summarize(reader, call.scope, call.path["service"], now, call.number("windows", 14, 0, 400))
-    loss = replace(found.loss, sentence=found.loss.said.text(_language(call)))
+    loss = replace(found.loss, sentence=found.loss.said.text(call.language))
     return replace(found, alerts=[_said(call, each) for each in found.alerts], loss=loss)
 
 
@@ -184,12 +183,8 @@ def _undelivered(house: House) -> Finding:
 
 
 def _said(call: Call, alert: Alert) -> Alert:
-    """The sentence is in the caller's language, as an error's text would be."""
-    return replace(alert, sentence=alert.said.text(_language(call)))
-
-
-def _language(call: Call) -> str:
-    return wanted_language(call.request.headers.get("accept-language", ""))
+    """Its sentences are in the caller's language, as an error's text would be."""
+    return alert.told(call.language)
 
 
 _SERVICE = f"{_PROJECT}/services/{{service}}"

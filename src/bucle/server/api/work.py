@@ -104,7 +104,7 @@ class ItemView(msgspec.Struct, frozen=True):
 def visible_items(call: Call, state: str | None = None, kind: str | None = None) -> list[WorkItem]:
     """Return the project's items in the environments that the caller may see, the most urgent first."""
     items = list_items(call.house.ledger, call.scope.project, state, kind)
-    return [item for item in items if call.may("work.read", Scope(item.project, item.environment))]
+    return [item.told(call.language) for item in items if call.may("work.read", Scope(item.project, item.environment))]
 
 
 def list_(call: Call) -> list[ItemView]:
@@ -187,7 +187,7 @@ def _view(call: Call, item: WorkItem) -> ItemView:
         project=item.project,
         environment=item.environment,
         kind=item.kind,
-        title=item.title,
+        title=item.told(call.language).title,
         description=item.description,
         state=item.state,
         severity=item.severity,

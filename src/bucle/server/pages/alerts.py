@@ -45,7 +45,7 @@ def alerts_document(call: Call) -> AlertsDocument:
     """Return the alerts of the project with what followed."""
     with call.house.ledger.read() as reader:
         scopes = visible_environments(call, reader, "monitoring.read")
-        found = [alert for scope in scopes for alert in list_alerts(reader, scope, limit=_SHOWN)]
+        found = [alert.told(call.language) for scope in scopes for alert in list_alerts(reader, scope, limit=_SHOWN)]
     found.sort(key=lambda alert: alert.event, reverse=True)
     found.sort(key=lambda alert: _ORDER[alert.state])
     runs, items = _runs(call, scopes), visible_items(call, "all")

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 from bucle.audit import Evidence, Maturity, WorkflowRow, audit_maturity, audit_workflow
 from bucle.ledger import Scope
-from bucle.messages import language
 from bucle.server.debts import PRODUCTION, DebtReport, report_debt
 from bucle.server.pages.page import Page
-from bucle.server.problems import wanted_language
 from bucle.server.routing import Call
 
 
@@ -23,8 +21,7 @@ class AuditDocument:
 def audit_document(call: Call) -> AuditDocument:
     """Return the audit of a project."""
     evidence, production = Evidence(call.house.ledger, call.path["project"]), Scope(call.path["project"], PRODUCTION)
-    lang = wanted_language(call.request.headers.get("accept-language", ""), language())
-    debt = report_debt(call.house, production, lang) if call.may("audit.read", production) else None
+    debt = report_debt(call.house, production, call.language) if call.may("audit.read", production) else None
     return AuditDocument(audit_workflow(evidence), audit_maturity(evidence), debt)
 
 

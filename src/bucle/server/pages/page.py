@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bucle.ledger import UnknownId, format_instant, from_us
-from bucle.messages import language, say
+from bucle.messages import say
 from bucle.project import registered_project
-from bucle.server.problems import wanted_language
 from bucle.server.routing import Call, Route
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _html(page: Page, call: Call, document: object) -> Response:
 
     project = call.path.get("project", "")
     here, query = call.request.url.path, call.request.url.query
-    lang = _language(call)
+    lang = call.language
     text = _templates().get_template(page.template).render(
         document=document,
         title=page.summary,
@@ -111,10 +110,6 @@ def _html(page: Page, call: Call, document: object) -> Response:
         say=lambda key, **fields: say(key, lang, **fields),
     )  # fmt: skip
     return HTMLResponse(text, headers=_HEADERS)
-
-
-def _language(call: Call) -> str:
-    return wanted_language(call.request.headers.get("accept-language", ""), language())
 
 
 @cache

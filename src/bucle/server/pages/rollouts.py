@@ -45,7 +45,7 @@ def rollouts_document(call: Call) -> RolloutsDocument:
         scopes = visible_environments(call, reader, "delivery.read")
         found = [each for scope in scopes for each in list_rollouts(reader, scope, _SHOWN)]
         found.sort(key=lambda each: (each.state != "running", -each.event))
-        return RolloutsDocument([show(reader, each, now, points=False) for each in found[:_SHOWN]])
+        return RolloutsDocument([show(reader, each, now, call.language, points=False) for each in found[:_SHOWN]])
 
 
 def rollout_document(call: Call) -> RolloutDocument:
@@ -53,7 +53,7 @@ def rollout_document(call: Call) -> RolloutDocument:
     with call.house.ledger.read() as reader:
         found = get_rollout(reader, call.path["project"], call.path["rollout"])
         call.own("delivery.read", found.environment)
-        shown = show(reader, found, call.house.ledger.clock.now())
+        shown = show(reader, found, call.house.ledger.clock.now(), call.language)
     judges = [Judge(each, draw_evidence(shown.points, each.name)) for each in shown.judgements]
     return RolloutDocument(shown, _share(shown), judges)
 

@@ -1,6 +1,6 @@
 """The pages of services: all of them by environment, and one with its traffic, its performance, its drift and its losses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bucle.delivery import RolloutShown, list_rollouts, show
@@ -192,7 +192,7 @@ def _traffic(call: Call, reader: Reader, scope: Scope, name: str) -> TrafficFigu
 def _rollout(call: Call, reader: Reader, scope: Scope, name: str) -> RolloutShown | None:
     found = list_rollouts(reader, scope, _ROLLOUTS) if call.may("delivery.read", scope) else []
     newest = next((each for each in found if each.service == name), None)
-    return show(reader, newest, call.house.ledger.clock.now(), points=False) if newest else None
+    return show(reader, newest, call.house.ledger.clock.now(), call.language, points=False) if newest else None
 
 
 def _watched(call: Call, reader: Reader, scope: Scope, name: str) -> Watched | None:
@@ -212,9 +212,9 @@ def _watched(call: Call, reader: Reader, scope: Scope, name: str) -> Watched | N
         watched_until=summary.watched_until,
         model_age=summary.model_age,
         has_reference=summary.has_reference,
-        loss=summary.loss,
+        loss=replace(summary.loss, sentence=summary.loss.said.text(call.language)),
         objectives=summary.objectives,
-        alerts=summary.alerts,
+        alerts=[each.told(call.language) for each in summary.alerts],
         windows=windows,
         drift=[_drift(each) for each in drift.report.features] if drift else [],
         drift_window=drift.id if drift else None,
