@@ -36,9 +36,11 @@ from bucle.delivery.rollouts.looking import (
     StepShown,
     abort,
     advance,
+    count_decisions,
     get_rollout,
     list_rollouts,
     newest_rollout,
+    running_rollouts,
     show,
 )
 from bucle.delivery.rollouts.prospects import Prospect
@@ -86,6 +88,7 @@ __all__ = [
     "alpha_of",
     "approve",
     "checkout_of",
+    "count_decisions",
     "deploy_automatically",
     "detectable",
     "ensure_repository",
@@ -106,5 +109,6 @@ __all__ = [
     "refuse",
     "release_history",
     "roll_back",
+    "running_rollouts",
     "show",
 ]

@@ -9,7 +9,7 @@ from bucle.delivery.judging import Judgement
 from bucle.delivery.rollouts import store
 from bucle.delivery.rollouts.moving import go_back, go_on, judge_step
 from bucle.delivery.rollouts.prospects import step_phrase
-from bucle.delivery.rollouts.rollout import Point, Rollout
+from bucle.delivery.rollouts.rollout import Decisions, Point, Rollout
 from bucle.ledger import Reader, Scope, current_context
 from bucle.messages import Phrase, Said, joined
 from bucle.serving import Agreement, agreement, get_deployment
@@ -101,6 +101,16 @@ def newest_rollout(reader: Reader, scope: Scope, service: str) -> Rollout:
 def list_rollouts(reader: Reader, scope: Scope, limit: int = 50) -> list[Rollout]:
     """Return the rollouts of an environment, newest first."""
     return store.select_rollouts(reader, scope, limit)
+
+
+def running_rollouts(reader: Reader) -> list[Rollout]:
+    """Return every rollout of the home that is on."""
+    return store.select_running(reader)
+
+
+def count_decisions(reader: Reader) -> list[Decisions]:
+    """Return what was decided about the rollouts of the home so far, by service."""
+    return store.count_decisions(reader)
 
 
 def show(reader: Reader, rollout: Rollout, now: datetime, lang: str = "en", *, points: bool = True) -> RolloutShown:

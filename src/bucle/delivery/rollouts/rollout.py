@@ -79,6 +79,18 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Decisions:
+    """How often the rollouts of a service "advanced" by a step, were "completed" or "rolled back", and by which cause."""
+
+    project: str
+    environment: str
+    service: str
+    decision: str
+    cause: Cause
+    rollouts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """The evidence at a moment: rows and failures of both arms since the start, and the evidence of each judge."""
 

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from bucle.delivery.rollouts.rollout import Point, Rollout
+from bucle.delivery.rollouts.rollout import Decisions, Point, Rollout
 from bucle.delivery.rows import fields_of, json_of
 from bucle.ledger import Reader, Row, Scope, Transaction
 from bucle.messages import Phrase
@@ -24,6 +24,12 @@ SELECT_ROLLOUTS = "SELECT * FROM rollout WHERE project = ? AND environment = ? O
 SAVE_EVIDENCE = "UPDATE rollout SET evidence = ? WHERE id = ?"
 MOVE_ROLLOUT = "UPDATE rollout SET step = ?, stepped_us = ?, evidence = ?, last = ? WHERE id = ?"
 END_ROLLOUT = "UPDATE rollout SET state = ?, cause = ?, reason = ?, ended_us = ?, last = ? WHERE id = ? AND state = 'running'"
+COUNT_DECISIONS = """
+SELECT project, environment, service, state AS decision, cause, count(*) AS rollouts FROM rollout WHERE state <> 'running'
+GROUP BY 1, 2, 3, 4, 5
+UNION ALL
+SELECT project, environment, service, 'advanced', '', sum(step) FROM rollout GROUP BY 1, 2, 3
+"""
 INSERT_POINT = """
 INSERT INTO rollout_point (rollout, number, step, at_us, as_of_us, champion_rows, champion_failed, challenger_rows,
 challenger_failed, labelled, judgements) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -100,6 +106,11 @@ def select_rollout(reader: AnyReader, project: str, id: str) -> Rollout | None:
 def select_running(reader: AnyReader) -> list[Rollout]:
     """Return every rollout of the home that is on."""
     return [_rollout(row) for row in reader.rows(SELECT_RUNNING)]
+
+
+def count_decisions(reader: AnyReader) -> list[Decisions]:
+    """Return what was decided about the rollouts of the home so far."""
+    return [msgspec.convert(fields_of(row, ()), Decisions) for row in reader.rows(COUNT_DECISIONS)]
 
 
 def newest_of_service(reader: AnyReader, scope: Scope, service: str) -> Rollout | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bucle.delivery import count_decisions, running_rollouts
 from bucle.monitoring import budget_gauges, count_alerts, count_deliveries, loss_gauges
 from bucle.server.metrics.text import Family
 from bucle.server.routing import Call
@@ -24,7 +25,7 @@ def metrics(call: Call) -> "Response":
     """Return everything that can be scraped."""
     from starlette.responses import Response
 
-    families = [*_requests(call), *_serving(call), *_monitoring(call), *_ledger(call), *_process()]
+    families = [*_requests(call), *_serving(call), *_rollouts(call), *_monitoring(call), *_ledger(call), *_process()]
     return Response("".join(family.text() for family in families), media_type=_TYPE)
 
 
@@ -62,6 +63,34 @@ def _serving(call: Call) -> Iterator[Family]:
                 names = {"project": each.project, "environment": each.environment, "service": each.service}
                 deployed.add(1, **names, model=each.candidate.model, version=each.candidate.version)
     yield deployed
+
+
+def _rollouts(call: Call) -> Iterator[Family]:
+    """A rollout that is on, by arm and judge; and what was decided about all that were."""
+    share = Family("bucle_rollout_share_percent", "Traffic that the new version answers while its rollout is on.", "gauge")
+    step = Family("bucle_rollout_step", "The step of a rollout that is on, counted from 0.", "gauge")
+    asked = Family("bucle_rollout_requests", "Rows that an arm of a rollout was asked for so far.", "gauge")
+    failed = Family("bucle_rollout_failed_requests", "Rows that an arm of a rollout failed to answer so far.", "gauge")
+    evidence = Family("bucle_rollout_evidence", "Evidence of a judge that the new version is worse.", "gauge")
+    threshold = Family("bucle_rollout_threshold", "Evidence of a judge that is enough to roll back.", "gauge")
+    decided = Family("bucle_rollout_decisions_total", "Steps advanced, rollouts completed and rolled back.", "counter")
+    with call.house.ledger.read() as reader:
+        running, decisions = running_rollouts(reader), count_decisions(reader)
+    for each in running:
+        place = {"project": each.project, "environment": each.environment, "service": each.service}
+        stage, errors = each.stage, each.evidence.errors
+        share.add(stage.share if stage.mode == "canary" else 0, **place, challenger=each.target, champion=each.left)
+        step.add(each.step, **place, mode=stage.mode)
+        for arm, counts in (("champion", errors.champion), ("challenger", errors.challenger)):
+            asked.add(counts.requests, **place, arm=arm)
+            failed.add(counts.failed, **place, arm=arm)
+        for judged in each.judgements:
+            evidence.add(judged.e_value, **place, judge=judged.name)
+            threshold.add(judged.threshold, **place, judge=judged.name)
+    for count in decisions:
+        place = {"project": count.project, "environment": count.environment, "service": count.service}
+        decided.add(count.rollouts, **place, decision=count.decision, cause=count.cause)
+    yield from (share, step, asked, failed, evidence, threshold, decided)
 
 
 def _monitoring(call: Call) -> Iterator[Family]:
