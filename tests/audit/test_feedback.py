@@ -79,7 +79,7 @@ def test_rows_without_the_services_key_cannot_be_joined(tmp_path: Path) -> None:
         frames.append({each.name: store.put_file(each) for each in sorted((tmp_path / name).iterdir())})
 
     def learned(key: str) -> LearnedRows:
-        child = Child(tmp_path, tmp_path, lambda message: message)
+        child = Child(tmp_path, tmp_path, lambda message: lambda: message)
         return rows_in_child(LearnedOrder(tuple(frames), key, judged_from_us=10), child)
 
     assert (learned("visit").keys, learned("person").keys, learned("ticket").keys) == (["a", "b"], ["p1", ""], [])

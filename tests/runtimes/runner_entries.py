@@ -37,6 +37,18 @@ def facts(payload: Text, child: Any) -> Facts:
     return Facts(os.getpid(), str(Path.cwd()), str(child.root), str(child.artifacts), environment, limit, os.getpgid(0))
 
 
+def post_and_go_on(payload: Text, child: Any) -> Text:
+    """Ask without waiting, then either leave the answer to the end of the call, fail over it, or take it and ask again."""
+    take = child.post(b"posted")
+    if payload.text == "leave":
+        return Text("left")
+    if payload.text == "fail":
+        raise ValueError("failed meanwhile")
+    first: bytes = take()
+    second: bytes = child.ask(b"asked")
+    return Text(f"{first.decode()} {second.decode()}")
+
+
 def ask_twice(payload: Text, child: Any) -> Text:
     try:
         first: bytes = child.ask(payload.text.encode())

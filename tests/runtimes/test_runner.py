@@ -77,6 +77,24 @@ def test_the_child_asks_and_the_parent_answers(runner: Runner) -> None:
     assert answer == Text("a!!")
 
 
+def test_a_child_goes_on_while_its_question_is_answered(runner: Runner) -> None:
+    asked: list[bytes] = []
+
+    def answer(question: bytes) -> bytes:
+        asked.append(question)
+        return question + b"!"
+
+    taken = runner.call("runner_entries:post_and_go_on", Text("take"), Text, answer=answer)
+    assert taken == Text("posted! asked!")
+    left = runner.call("runner_entries:post_and_go_on", Text("leave"), Text, answer=answer)
+    assert left == Text("left")
+    with pytest.raises(ProjectCodeFailed, match="failed meanwhile"):
+        runner.call("runner_entries:post_and_go_on", Text("fail"), Text, answer=answer)
+    again = runner.call("runner_entries:ask_twice", Text("a"), Text, answer=answer)
+    assert again == Text("a!!")
+    assert asked == [b"posted", b"asked", b"posted", b"posted", b"a", b"a!"]
+
+
 def test_an_answer_that_fails_ends_the_call_with_its_own_error(runner: Runner) -> None:
     def refuse(question: bytes) -> bytes:
         raise KeyError("no such run")

@@ -17,6 +17,8 @@ Durability = Literal["process", "power"]
 _LARGEST_GROUP = 64
 _NO_SPACE = 1 << 18
 _IDLE_READERS = 4
+_OF_THE_WRITER = ("journal_mode = WAL", "wal_autocheckpoint = 4000", "temp_store = MEMORY")
+"""Few checkpoints (of 16 MB), and what a savepoint may have to take back kept in memory instead of in a file each time."""
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 
@@ -62,7 +64,8 @@ class Database:
         self._path = path
         self._writer = self._connect()
         try:
-            self._writer.execute("PRAGMA journal_mode = WAL")
+            for setting in _OF_THE_WRITER:
+                self._writer.execute(f"PRAGMA {setting}")
         except BaseException:
             self._writer.close()
             raise

@@ -39,7 +39,7 @@ class Driven(msgspec.Struct, frozen=True):
 def drive_in_child(payload: DriveOrder, child: Child) -> Driven:
     """Entry point of a child: drive a run. Errors of the pipeline function itself end the call."""
     pipeline = child.definitions().get(Pipeline, payload.pipeline)
-    session = Session(child.ask, workplace(child), payload.epoch, payload.seed, payload.snapshot)
+    session = Session(child.post, workplace(child), payload.epoch, payload.seed, payload.snapshot)
     return drive(session, pipeline, payload.parameters)
 
 

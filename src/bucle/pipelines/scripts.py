@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ from bucle.pipelines.errors import NoConnection
 from bucle.pipelines.executing import Workplace
 from bucle.pipelines.journal import LEASE_US
 from bucle.pipelines.lint import check_pipeline
-from bucle.pipelines.protocol import Accepted, Fail, Heartbeat
+from bucle.pipelines.protocol import Fail
 from bucle.project import Definition, Definitions, load_definitions, load_project_file
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _drive(
         definitions=lambda: definitions,
         functions=_Functions(pipeline),
     )
-    session = Session(lambda message: connection.ask(opened.run, message), place, opened.epoch, seed, opened.snapshot)
+    session = Session(partial(_post, connection, opened.run), place, opened.epoch, seed, opened.snapshot)
     with _beating(session):
         try:
             driven = drive(session, pipeline, parameters)
@@ -124,6 +125,11 @@ def _drive(
                 session.fail(Fail(failure.code, failure.reason, failure.where, failure.next))
             raise RemoteError(failure.code, failure.reason, failure.where, failure.next, 422)
     return FinishedRun(opened.run, session.returned)
+
+
+def _post(connection: Connection, run: str, message: bytes) -> Callable[[], bytes]:
+    answer = connection.ask(run, message)
+    return lambda: answer
 
 
 def _definitions(root: Path, pipeline: "Pipeline") -> Definitions:
@@ -165,7 +171,7 @@ def _beating(session: Any) -> Iterator[None]:
     def beat() -> None:
         while not over.wait(LEASE_US / 3e6):
             try:
-                session.ask(Heartbeat(), Accepted)
+                session.beat()
             except Exception:
                 return
 

@@ -29,6 +29,7 @@ from bucle.pipelines.protocol import (
     FindProduction,
     Finish,
     GivenValue,
+    Heartbeat,
     Input,
     PlanStep,
     Production,
@@ -64,13 +65,17 @@ class Stopped(BaseException):
 
 
 class Session:
-    """One drive of one pipeline. `ask` takes a question's bytes to the holder of the ledger and returns its answer."""
+    """One drive of one pipeline.
+
+    `post` takes a question's bytes to the holder of the ledger and returns what waits for its answer.
+    """
 
     def __init__(
-        self, ask: Callable[[bytes], bytes], place: "Workplace", epoch: int, seed: int, snapshot: object = None
+        self, post: Callable[[bytes], Callable[[], bytes]], place: "Workplace", epoch: int, seed: int, snapshot: object = None
     ) -> None:
         self.place, self.seed, self.snapshot = place, seed, snapshot
-        self._ask, self._epoch = ask, epoch
+        self._post, self._epoch = post, epoch
+        self._commit: tuple[str, StepDone, Callable[[], bytes]] | None = None
         self._counts: dict[str, int] = {}
         self._prefix: list[str] = []
         self._outputs: dict[str, ValueRef] = {}
@@ -111,6 +116,7 @@ class Session:
     def outputs(self, calls: Iterable[str]) -> list[ValueRef]:
         """Wait for the outputs of calls."""
         calls = list(calls)
+        self._settle_commit()
         missing = tuple(call for call in dict.fromkeys(calls) if call not in self._outputs)
         if missing:
             values: Values = self.ask(Await(missing), Values)
@@ -128,6 +134,10 @@ class Session:
         """Say that the pipeline function raised an error."""
         self.ask(failure, Accepted)
 
+    def beat(self) -> None:
+        """Say that this driver is still there; any thread may, whatever is asked meanwhile."""
+        self._answer(self._post(self._asked(Heartbeat())), Heartbeat(), Accepted)
+
     def production(self, model: str) -> Production:
         """Ask which version of a model answers now."""
         production: Production = self.ask(FindProduction(model), Production)
@@ -135,7 +145,14 @@ class Session:
 
     def ask(self, question: Question, wanted: Any) -> Any:
         """Ask the holder of the ledger. Raises what a failed step left, as a `RemoteError`."""
-        answer = self._decode(self._ask(msgspec.json.encode(Asked(self._epoch, question))))
+        self._settle_commit()
+        return self._answer(self._post(self._asked(question)), question, wanted)
+
+    def _asked(self, question: Question) -> bytes:
+        return msgspec.json.encode(Asked(self._epoch, question))
+
+    def _answer(self, take: Callable[[], bytes], question: Question, wanted: Any) -> Any:
+        answer = self._decode(take())
         if isinstance(answer, Refused):
             if answer.code in _FATAL:
                 raise Stopped(answer)
@@ -166,10 +183,19 @@ class Session:
 
     def _settle(self, call: str, answer: Any) -> None:
         while isinstance(answer, Run):
-            result = self.place.execute_after(answer.order, answer.delay)
-            answer = self.ask(StepDone(result), Done | Run | Queued)
+            done = StepDone(self.place.execute_after(answer.order, answer.delay))
+            if done.result.output is not None:
+                self._commit = call, done, self._post(self._asked(done))
+                return
+            answer = self.ask(done, Done | Run | Queued)
         if isinstance(answer, Done):
             self._outputs[call] = answer.output
+
+    def _settle_commit(self) -> None:
+        """Wait for the commit of the last output: it is made while the pipeline goes on to its next question."""
+        if self._commit is not None:
+            (call, done, take), self._commit = self._commit, None
+            self._settle(call, self._answer(take, done, Done | Run | Queued))
 
     def _next_call(self, name: str) -> str:
         path = "/".join([*self._prefix, name])

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,15 +232,14 @@ class Runs:
         return as_run(row)
 
     def _hold(self, run: PipelineRun, code: Code) -> _Active:
-        journal = Journal(self.home.ledger, run, lambda order: self._log_of(run, order))
+        log_of = partial(_log_of, self.log_folder(run.id), inline=run.engine == "inline")
+        journal = Journal(self.home.ledger, run, log_of)
         coordinator = Coordinator(
             self.home.ledger,
             self.artifacts,
             run,
             journal,
-            lambda owner: ProcessEngine(
-                self.runners, code.runtime, code.checkout, self._slots, owner.deliver, lambda order: self._log_of(run, order)
-            ),
+            lambda owner: ProcessEngine(self.runners, code.runtime, code.checkout, self._slots, owner.deliver, log_of),
             lambda model: self._production(run, model),
         )
         active = _Active(coordinator, code)
@@ -357,11 +357,6 @@ class Runs:
             found = production_version(reader, run.scope.project, model)
         return Production(found.name, found.package.id) if found else Production(None, None)
 
-    def _log_of(self, run: PipelineRun, order: WorkOrder) -> Path:
-        if run.engine == "inline" and not order.options.isolated:
-            return self.log_folder(run.id) / "driver.log"
-        return self.log_folder(run.id) / f"{order.call.replace('/', '.')}-{order.attempt}.log"
-
     def _watch(self) -> None:
         """Kill drivers that no signal interrupts, keep leases, give up scripts that have fallen silent."""
         while not self._closing.wait(_WATCH_SECONDS):
@@ -396,3 +391,9 @@ def _with_code(request: RunRequest, code: Code) -> RunRequest:
         request, root=str(checkout.root), commit=checkout.commit, dirty=checkout.dirty,
         lock=code.runtime.digest, runtime=code.runtime.digest,
     )  # fmt: skip
+
+
+def _log_of(folder: Path, order: WorkOrder, *, inline: bool) -> Path:
+    if inline and not order.options.isolated:
+        return folder / "driver.log"
+    return folder / f"{order.call.replace('/', '.')}-{order.attempt}.log"

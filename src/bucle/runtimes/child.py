@@ -29,18 +29,52 @@ class Refused(BaseException):
     """The parent would not answer; unwinds the call past `except Exception` of the project's code."""
 
 
+class Line:
+    """A child's line to its parent. One question is under way at a time: the next one waits for its answer."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._owed = False
+        self._answer = b""
+
+    def post(self, message: bytes) -> Callable[[], bytes]:
+        """Ask, and go on; what this returns waits for the answer, which is lost once something else is asked."""
+        self.settle()
+        self._channel.send(Kind.ASK, message)
+        self._owed = True
+        return self._take
+
+    def settle(self) -> None:
+        """Wait for the answer that is still under way, if any."""
+        if not self._owed:
+            return
+        self._owed = False
+        received = self._channel.receive()
+        if received is None:
+            raise Refused("the parent is gone")
+        kind, self._answer = received
+        if kind is Kind.REFUSE:
+            raise Refused(self._answer.decode("utf-8", "replace"))
+        if kind is not Kind.ANSWER:
+            raise ProtocolBroken(f"{kind.name} instead of an answer")
+
+    def _take(self) -> bytes:
+        self.settle()
+        return self._answer
+
+
 class Child:
     """What an entry point gets: the project's folder, the artifact folder, and a line to the parent."""
 
-    def __init__(self, root: Path, artifacts: Path, ask: Callable[[bytes], bytes]) -> None:
+    def __init__(self, root: Path, artifacts: Path, post: Callable[[bytes], Callable[[], bytes]]) -> None:
         self.root = root
         self.artifacts = artifacts
-        self._ask = ask
+        self.post = post
         self._definitions: Definitions | None = None
 
     def ask(self, message: bytes) -> bytes:
         """Ask the parent and wait for its answer, which its `answer` function gives."""
-        return self._ask(message)
+        return self.post(message)()
 
     def definitions(self) -> "Definitions":
         """Return the project's definitions; the project is imported at the first call. Raises what `load_definitions` does."""
@@ -71,7 +105,8 @@ def main(descriptor: int) -> None:
     setup = msgspec.json.decode(received[1], type=Setup)
     _die_with(setup.parent)
     _limit(setup.limits)
-    child = Child(Path(setup.root), Path(setup.artifacts), lambda message: _ask(channel, message))
+    line = Line(channel)
+    child = Child(Path(setup.root), Path(setup.artifacts), line.post)
     for module in setup.preload:
         with contextlib.suppress(ImportError):  # a runtime need not have it
             importlib.import_module(module)
@@ -79,19 +114,26 @@ def main(descriptor: int) -> None:
         kind, body = received
         if kind is not Kind.CALL:
             raise ProtocolBroken(f"{kind.name} instead of a call")
-        channel.send(*_handle(msgspec.json.decode(body, type=Call), child))
+        channel.send(*_handle(msgspec.json.decode(body, type=Call), child, line))
 
 
-def _handle(call: Call, child: Child) -> tuple[Kind, bytes]:
+def _handle(call: Call, child: Child, line: Line) -> tuple[Kind, bytes]:
     with _output_to(call.log):
-        try:
-            return Kind.RESULT, _run(call, child)
-        except BucleError as error:
-            traceback.print_exception(error)
-            return Kind.HOUSE_FAILURE, msgspec.json.encode(_house_failure(error, child), enc_hook=str)
-        except BaseException as error:
-            traceback.print_exception(error)
-            return Kind.CODE_FAILURE, msgspec.json.encode(_code_failure(error, child))
+        kind, body = _outcome(call, child)
+    with contextlib.suppress(Refused):  # the call has its end; the parent knows why it refused
+        line.settle()
+    return kind, body
+
+
+def _outcome(call: Call, child: Child) -> tuple[Kind, bytes]:
+    try:
+        return Kind.RESULT, _run(call, child)
+    except BucleError as error:
+        traceback.print_exception(error)
+        return Kind.HOUSE_FAILURE, msgspec.json.encode(_house_failure(error, child), enc_hook=str)
+    except BaseException as error:
+        traceback.print_exception(error)
+        return Kind.CODE_FAILURE, msgspec.json.encode(_code_failure(error, child))
 
 
 def _run(call: Call, child: Child) -> bytes:
@@ -122,19 +164,6 @@ def _where(error: BaseException, child: Child) -> str | None:
     from bucle.project import user_line
 
     return user_line(child.root, error) or getattr(error, "bucle_place", None)
-
-
-def _ask(channel: Channel, message: bytes) -> bytes:
-    channel.send(Kind.ASK, message)
-    received = channel.receive()
-    if received is None:
-        raise Refused("the parent is gone")
-    kind, body = received
-    if kind is Kind.REFUSE:
-        raise Refused(body.decode("utf-8", "replace"))
-    if kind is not Kind.ANSWER:
-        raise ProtocolBroken(f"{kind.name} instead of an answer")
-    return body
 
 
 @contextlib.contextmanager

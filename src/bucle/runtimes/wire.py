@@ -1,7 +1,7 @@
 """What parent and child say to each other: frames of a length, a kind and a body over a socket pair.
 
-The parent sends one SETUP, then for each call a CALL; the child may ASK any number of times, each time waiting for ANSWER
-or REFUSE, and ends the call with RESULT, CODE_FAILURE or HOUSE_FAILURE. Anything else breaks the protocol.
+The parent sends one SETUP, then for each call a CALL; the child may ASK any number of times, each time taking ANSWER
+or REFUSE before the next, and ends the call with RESULT, CODE_FAILURE or HOUSE_FAILURE. Anything else breaks the protocol.
 """
 
 import contextlib
