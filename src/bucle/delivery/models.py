@@ -80,7 +80,7 @@ def plan(delivery: "Delivery", scope: Scope, subject: Subject) -> Plan:
             advice=f'Add bucle.Service("{version.model}", model="{version.model}") and release it.',
         )
     environment = load_project_file(code.checkout.root).environment(scope.environment)
-    candidates = [plan_candidate(code, service, version, subject.release) for service in services]
+    candidates = [plan_candidate(code, service, version, subject.release, scope) for service in services]
     planned = [plan_service(delivery.home, scope, code, candidate, environment.rollout) for candidate in candidates]
     for each in planned:
         delivery.services.pool.warm(each.candidate)

@@ -1,7 +1,7 @@
 """Deployments: which model version answers for a service in an environment. One is current, the one before stands by."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -24,7 +24,7 @@ class Candidate:
     """What is about to be deployed: a model version, where its code runs, and what its service promises.
 
     `runtime` is the digest of the lock's runtime, `root` the folder of the project's code; `commit` is empty for a working
-    tree that has none.
+    tree that has none. `scope` is where it is to answer: its child's log lies there.
     """
 
     service: str
@@ -37,6 +37,7 @@ class Candidate:
     commit: str
     release: str
     contract: Contract
+    scope: Scope | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _deployment(row: Row) -> Deployment:
             commit=row["commit_sha"],
             release=row["release_id"],
             contract=msgspec.json.decode(row["contract"], type=Contract),
+            scope=Scope(row["project"], row["environment"]),
         ),
         state=row["state"],
         strategy=row["strategy"],

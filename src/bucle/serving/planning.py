@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bucle.features import TrainingSetSpec, ViewSpec
-from bucle.ledger import Home
+from bucle.ledger import Home, Scope
 from bucle.project import LOCK_NAME, Checkout, working_tree
 from bucle.runtimes import Code, Runner, Runtime, current_runtime, ensure_runtime, list_runtimes
 from bucle.serving.contract import Contract
@@ -28,7 +28,9 @@ class SourceTerms(msgspec.Struct, frozen=True):
     timestamp: str | None = None
 
 
-def plan_candidate(code: Code, service: str, version: "ModelVersion", release: str = "") -> Candidate:
+def plan_candidate(
+    code: Code, service: str, version: "ModelVersion", release: str = "", scope: Scope | None = None
+) -> Candidate:
     """Return what would be deployed: a model version for a service, with the definitions and the runtime of `code`.
 
     Raises `project/unknown-definition`, `serving/wrong-model`, `serving/contract-broken`.
@@ -47,6 +49,7 @@ def plan_candidate(code: Code, service: str, version: "ModelVersion", release: s
         commit=code.checkout.commit or "",
         release=release,
         contract=contract_of(code, spec, version.signature, f"{version.model}@{version.version}"),
+        scope=scope,
     )
 
 
@@ -63,19 +66,28 @@ def checkout_of(home: Home, deployment: Deployment) -> Checkout:
     return working_tree(root)
 
 
-def runner_starter(home: Home, artifacts: Path) -> Callable[[Candidate], Runner]:
-    """Return the function that starts a child for a candidate: its code's folder, the runtime that it was planned with."""
+def runner_starter(home: Home, artifacts: Path, log: Path | None = None) -> Callable[[Candidate], Runner]:
+    """Return the function that starts a child for a candidate: its code's folder, the runtime that it was planned with.
+
+    What it prints goes to `log`, else to `logs/services/PROJECT/ENVIRONMENT/SERVICE.log` of the home.
+    """
 
     def start(candidate: Candidate) -> Runner:
         root = Path(candidate.root)
         if not root.is_dir():
             raise CodeGone(service=candidate.service, root=root)
-        logs = home.folder("logs") / "services"
-        logs.mkdir(exist_ok=True)
-        log = logs / f"{candidate.service}.log"
-        return Runner.start(_runtime(home, candidate), root, artifacts=artifacts, log=log, preload=SERVING_MODULES)
+        told = log or _log(home, candidate)
+        return Runner.start(_runtime(home, candidate), root, artifacts=artifacts, log=told, preload=SERVING_MODULES)
 
     return start
+
+
+def _log(home: Home, candidate: Candidate) -> Path:
+    folder = home.folder("logs") / "services"
+    if candidate.scope is not None:
+        folder = folder / candidate.scope.project / candidate.scope.environment
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{candidate.service}.log"
 
 
 def _runtime(home: Home, candidate: Candidate) -> Runtime:

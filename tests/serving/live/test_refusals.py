@@ -14,7 +14,7 @@ from bucle.monitoring.alerts import Finding, fire
 from bucle.project import working_tree
 from bucle.registry import version_of_id
 from bucle.runtimes import load_code
-from bucle.serving import ContractBroken, plan_candidate
+from bucle.serving import ContractBroken, ServicePool, plan_candidate, runner_starter
 from bucle.serving.errors import WrongModel
 
 DEV = Scope("air", "dev")
@@ -48,6 +48,23 @@ def test_a_name_in_two_environments_must_be_said_in_full_and_code_that_is_gone_d
     with pytest.raises(RemoteError) as caught:
         fresh.predict(make_row())
     assert (caught.value.code, caught.value.status) == ("serving/code-gone", 503)
+
+
+def test_what_children_print_lies_apart_for_each_project_and_environment(served) -> None:
+    house = served.house
+    candidate = served.services.current(Scope("air", "dev"), "delay").candidate
+    places = [Scope("air", "dev"), Scope("air", "production"), Scope("another", "production")]
+    assert candidate.scope == places[0]
+    for place in places:
+        pool = ServicePool(runner_starter(house.home, house.artifacts.root))
+        try:
+            pool.warm(replace(candidate, scope=place))
+        finally:
+            pool.close()
+    logs = house.home.path / "logs" / "services"
+    assert {f"{each.project}/{each.environment}/delay.log" for each in places} <= {
+        str(file.relative_to(logs)) for file in logs.rglob("*.log")
+    }
 
 
 def test_a_monitor_that_may_never_page_falsely_makes_no_sense() -> None:
