@@ -161,6 +161,15 @@ def test_the_running_sum_equals_a_recomputation_over_all_usable_labels(tower) ->
     assert state.loss == step.state
 
 
+def test_an_hour_s_labels_are_found_without_a_look_at_all_labels_before(tower) -> None:
+    with tower.home.ledger.read() as reader:
+        plan = [row["detail"] for row in reader.rows(f"EXPLAIN QUERY PLAN {store.USABLE_LABELS}", (0,) * 16)]
+    searches = [step for step in plan if step.startswith(("SEARCH", "SCAN"))]
+    assert [
+        step for step in searches if "as_of_us>" not in step and "(id=?)" not in step and "(prediction=?)" not in step
+    ] == []
+
+
 def test_a_corrected_label_is_not_counted_twice(tower) -> None:
     from bucle.serving import LabelRow, record_labels
 

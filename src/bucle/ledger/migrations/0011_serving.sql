@@ -105,6 +105,7 @@ CREATE TABLE label (
   event BIGINT NOT NULL
 );
 CREATE INDEX label_observed ON label (project, environment, service, observed_us);
+CREATE INDEX label_as_of ON label (project, environment, service, as_of_us);
 
 CREATE TABLE serving_traffic (
   project TEXT NOT NULL,
