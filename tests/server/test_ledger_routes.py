@@ -1,6 +1,7 @@
 """Events, causes, lineage and the clock over the wire; each caller sees what it may."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -269,3 +270,16 @@ def test_the_doctor_finds_what_was_not_delivered(house: House, wire: Wire) -> No
     house.settle()
     [finding] = [each for each in wire.send("GET", "/api/v1/doctor").json if not each["ok"]]
     assert finding["check"] == "subscriptions" and "broken" in finding["detail"] and finding["fix"]
+
+
+def test_who_asks_where_the_clock_stands_may_wait_until_it_is_there(replay: House) -> None:
+    wire = Wire(replay, route_table(), "localhost")
+    held = threading.Event()
+    replay.busy_while(lambda: None if held.is_set() else "run_1")
+    wire.json("POST", "/api/v1/clock/advance", {"to": "3h"})
+    assert wire.send("GET", "/api/v1/clock?wait=0").json["until"] is not None
+    threading.Timer(0.05, held.set).start()
+    state = wire.send("GET", "/api/v1/clock?wait=10").json
+    assert (state["until"], state["now"]) == (None, "2013-01-01T03:30:00Z")
+    assert wire.send("GET", "/api/v1/clock?wait=11").code == "server/bad-parameter"
+    wire.application.close()

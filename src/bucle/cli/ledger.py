@@ -1,6 +1,5 @@
 """The ledger: events, why, lineage, clock."""
 
-import time
 from typing import Any
 
 import click
@@ -85,16 +84,11 @@ def advance(session: Session, time: str) -> None:
     state = session.client.post("/api/v1/clock/advance", {"to": time})
     while state["until"] is not None:
         session.progress(_clock(state))
-        _sleep()
-        state = session.client.get("/api/v1/clock")
+        state = session.client.get("/api/v1/clock", {"wait": 1})
     session.progress_done()
     if state["error"]:
         raise ClockStopped(now=state["now"], reason=state["error"])
     session.show(state, lambda: click.echo(f"the clock stands at {state['now']}"))
-
-
-def _sleep() -> None:
-    time.sleep(0.1)
 
 
 def _follow(session: Session, query: dict[str, object]) -> None:

@@ -138,7 +138,7 @@ def _advance(stage: Stage, to: datetime) -> None:
 
 
 def _arrived(client: Client, to: datetime) -> bool | None:
-    state = client.get("/api/v1/clock")
+    state = client.get("/api/v1/clock", {"wait": 1})
     return True if parse_instant(state["now"]) >= to and state["until"] is None else None
 
 

@@ -17,6 +17,7 @@ T = TypeVar("T")
 Mode = Literal["server", "call"]
 """A long-lived server, or one call of the CLI or a notebook that holds the lock meanwhile."""
 
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -157,13 +158,14 @@ class House:
 
         Ends early when the house is closed meanwhile; `report` is told what is waited for.
         """
-        quiet = False
+        quiet, pause = False, _SHORTEST_PAUSE
         while not quiet and not self._closing.is_set():
             delivered = self.dispatcher.drain()
             what = self.activity()
             if what is not None:
                 report(what)
-                self._closing.wait(0.02)
+                self._closing.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             quiet = what is None and delivered == 0
 
     @property

@@ -46,12 +46,20 @@ class Timekeeper:
         self._left = self._left_behind() if house.acts and house.mode == "server" else None
         self._until = max(datetime.fromisoformat(self._left.data["until"]), self._ledger.clock.now()) if self._left else None
         self._waiting_for: str | None = None
+        self._arrived = threading.Event()
+        if self._until is None:
+            self._arrived.set()
         self._error: str | None = None
 
     def state(self) -> ClockState:
         """Return where the clock stands."""
         clock = self._ledger.clock
         return ClockState(clock.kind, clock.now(), self._until, self._waiting_for, self._error)
+
+    def wait(self, seconds: float) -> ClockState:
+        """Return where the clock stands once it is not on its way, and after so many seconds in any case."""
+        self._arrived.wait(seconds)
+        return self.state()
 
     def advance(self, until: datetime) -> ClockState:
         """Send the replay clock on its way, and return at once; `state` shows how far it is.
@@ -97,6 +105,7 @@ class Timekeeper:
 
     def _go(self, until: datetime, seq: int, actor: str, role: str) -> None:
         self._until, self._error = until, None
+        self._arrived.clear()
 
         def travel() -> None:
             try:
@@ -107,6 +116,7 @@ class Timekeeper:
                 _log.exception("the clock stopped on its way")
             finally:
                 self._until = self._waiting_for = None
+                self._arrived.set()
 
         self._run(travel)
 

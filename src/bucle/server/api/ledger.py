@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.responses import StreamingResponse
 
 _HEARTBEAT = 15.0
+_LONGEST_WAIT = 10
 
 
 def compose(house: House) -> None:
@@ -144,8 +145,8 @@ def lineage(call: Call) -> Lineage:
 
 
 def clock(call: Call) -> ClockState:
-    """Return where the clock stands."""
-    return call.house.part(Timekeeper).state()
+    """Return where the clock stands; with `wait`, once it is not on its way, after at most so many seconds."""
+    return call.house.part(Timekeeper).wait(call.number("wait", 0, most=_LONGEST_WAIT))
 
 
 def advance(call: Call) -> ClockState:
@@ -234,7 +235,7 @@ ROUTES = [
     Route(
         "GET", "/api/v1/lineage/{id}", lineage, _READ, "What led to an id or from it", query=("direction", "depth"), reach="any"
     ),
-    Route("GET", "/api/v1/clock", clock, _READ, "Where the home's clock stands", reach="any"),
+    Route("GET", "/api/v1/clock", clock, _READ, "Where the home's clock stands", reach="any", query=("wait",)),
     Route(
         "POST", "/api/v1/clock/advance", advance, "ledger.advance", "Send a replay clock on its way", Advance, recall=on_its_way
     ),
