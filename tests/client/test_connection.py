@@ -161,6 +161,16 @@ def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tex
     assert refused.value.code == "client/bad-patience" and refused.value.where == "BUCLE_PATIENCE"
 
 
+def test_what_an_address_cannot_say_is_refused_by_its_parameter() -> None:
+    client = bucle.connect("http://127.0.0.1:1", project="air")
+    with pytest.raises(BucleError) as refused:
+        client.get("/api/v1/projects", {"environment": "\udce9"})
+    assert (refused.value.code, refused.value.where) == ("client/bad-value", "query.environment")
+    with pytest.raises(BucleError) as unsent:
+        client.path("runs", "\udce9")
+    assert unsent.value.code == "client/bad-value"
+
+
 def test_a_server_that_never_answers_is_given_up_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:  # connections are made, nobody takes them
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

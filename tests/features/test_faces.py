@@ -114,6 +114,14 @@ def test_what_is_wrong_in_a_request_is_told(client: Client, code: str, path: str
     assert refused.value.code == code
 
 
+def test_a_key_that_none_can_equal_is_refused_with_its_field(client: Client) -> None:
+    client.post(client.path("features", "materialize"), {"view": "traffic"})
+    with pytest.raises(RemoteError) as refused:
+        client.online_features([{"origin": "JFK"}, {"origin": 10**30}], views=["traffic"])
+    assert (refused.value.code, refused.value.status) == ("features/bad-key-value", 422)
+    assert refused.value.where == "rows[1].origin"
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1"])
 def test_rows_that_are_no_parquet_are_refused(client: Client, content: bytes) -> None:
     with pytest.raises(RemoteError) as refused:

@@ -124,6 +124,27 @@ def test_a_window_before_the_margin_is_refused_also_for_an_entity_without_a_row(
     assert nobody == {"mean_delay": None, "departures": None, "worst": None}
 
 
+@pytest.mark.parametrize("value", ["\udfff", float("inf"), 10**30])
+def test_a_key_that_none_can_equal_is_refused_with_its_field(air: Air, value: object) -> None:
+    now = START + 4 * DAY
+    air.materialize(now)
+    with pytest.raises(BucleError) as refused:
+        read_online_rows(air.home.ledger, DEV, air.views(), [{"origin": "JFK"}, {"origin": value}], now)
+    assert (refused.value.code, refused.value.status) == ("features/bad-key-value", 422)
+    assert refused.value.where == "rows[1].origin"
+
+
+def test_rows_of_a_source_whose_key_nobody_can_ask_for_keep_no_view_from_being_read(air: Air) -> None:
+    flights = flights_table(5).with_columns(origin=pl.when(pl.col("origin") == "JFK").then(1.0).otherwise(float("inf")))
+    air.put("flights", flights)
+    air.ingest()
+    now = START + 4 * DAY
+    materialization.materialize(air.home, air.runners, air.code(), DEV, now, only="traffic")
+    (traffic,) = (view for view in air.views() if view.name == "traffic")
+    found = read_online(air.home.ledger, DEV, [traffic], {"origin": 1}, now)
+    assert found["departures"] and found["mean_delay"] is not None
+
+
 def test_nothing_later_than_until_becomes_readable(air: Air) -> None:
     now = START + 4 * DAY
     air.materialize(now)

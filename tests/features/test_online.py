@@ -123,6 +123,19 @@ def test_equal_keys_have_one_text_and_null_has_none() -> None:
     assert encode_key((None,)) is encode_key((1, None)) is encode_key((float("nan"),)) is None
 
 
+@pytest.mark.parametrize("value", ["\ud800", float("inf"), -1e300, 2**64, -(2**63) - 1, 10**4000])
+def test_a_value_that_no_key_can_equal_is_refused_and_its_place_said(value: object) -> None:
+    for parts, place in (((value,), 0), (("JFK", value), 1)):
+        with pytest.raises(BucleError) as refused:
+            encode_key(parts)
+        assert (refused.value.code, refused.value.fields["part"]) == ("features/bad-key-value", place)
+        assert refused.value.text.isascii()
+
+
+def test_integers_of_64_bits_are_keys_with_and_without_a_sign() -> None:
+    assert encode_key((2**64 - 1,)) == "[18446744073709551615]" and encode_key((-(2**63),)) == "[-9223372036854775808]"
+
+
 def test_a_key_that_has_no_equality_is_refused() -> None:
     with pytest.raises(BucleError) as refused:
         encode_key(([1],))

@@ -124,6 +124,9 @@ def test_labels_for_a_prediction_of_another_environment_are_unknown(bench, candi
         (LabelRow(0.5, key="f1"), "labels[0].value"),
         (LabelRow(True), "labels[0]"),
         (LabelRow(True, prediction_id="p", key="f1"), "labels[0]"),
+        (LabelRow(True, key="\ud800"), "labels[0].key"),
+        (LabelRow(True, prediction_id="pred_\udfff"), "labels[0].prediction_id"),
+        (LabelRow("\ud800", key="f1"), "labels[0].value"),
         (LabelRow(True, key="f1", observed_at="yesterday"), "labels[0].observed_at"),
     ],
 )

@@ -6,11 +6,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
-from urllib.parse import quote, urlencode
-
-import msgspec
 
 from bucle.client.answers import value_of
+from bucle.client.encoding import json_of, segment_of, target_of
 from bucle.client.errors import BadPatience, NoProject
 from bucle.client.homes import default_home, project_name
 from bucle.client.transports import HTTPTransport, InProcessTransport, Transport
@@ -64,7 +62,7 @@ class Client:
 
     def path(self, *parts: str) -> str:
         """Return the path of something of the project: `path("runs", id)` is `/api/v1/projects/PROJECT/runs/ID`."""
-        return "/api/v1/projects/" + "/".join(quote(part, safe="") for part in (self.project, *parts))
+        return "/api/v1/projects/" + "/".join(segment_of(part) for part in (self.project, *parts))
 
     @overload
     def get(self, path: str, query: Mapping[str, object] | None = ..., *, returns: type[T]) -> T: ...
@@ -119,15 +117,15 @@ class Client:
 
     def stream(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[bytes]:
         """Return the lines of a streamed answer as they come. Raises `client/needs-server` without a server."""
-        return self._transport.stream(_target(path, query), {**self._headers, "Accept": "text/event-stream"})
+        return self._transport.stream(target_of(path, query), {**self._headers, "Accept": "text/event-stream"})
 
     def why(self, id: str) -> Any:
         """Return the events about an id and, transitively, what caused them: `{"id", "events"}`, newest first."""
-        return self.get(f"/api/v1/why/{quote(id, safe='')}")
+        return self.get(f"/api/v1/why/{segment_of(id)}")
 
     def lineage(self, id: str, direction: str = "up") -> Any:
         """Return what an id was made from ("up") or what was made from it ("down"): `{"nodes", "edges"}`."""
-        return self.get(f"/api/v1/lineage/{quote(id, safe='')}", {"direction": direction})
+        return self.get(f"/api/v1/lineage/{segment_of(id)}", {"direction": direction})
 
     def training_frame(
         self,
@@ -207,11 +205,11 @@ class Client:
             if body is not None:
                 headers["Content-Type"] = "application/octet-stream"
         else:
-            data = msgspec.json.encode(body)
+            data = json_of(body)
             headers["Content-Type"] = "application/json"
         if method != "GET":
             headers["Idempotency-Key"] = key or (next(self._keys) if self._keys else str(uuid.uuid4()))
-        answer = self._transport.send(method, _target(path, query), headers, data)
+        answer = self._transport.send(method, target_of(path, query), headers, data)
         return value_of(answer, returns, self.url)
 
 
@@ -280,12 +278,3 @@ def _in_process(home: Path) -> Transport:
     except BaseException:
         house.close()
         raise
-
-
-def _target(path: str, query: Mapping[str, object] | None) -> str:
-    given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def _text(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -45,6 +45,13 @@ class BadPatience(BucleError, code="client/bad-patience"):
     next = "Set BUCLE_PATIENCE to seconds, from 0 to {most}."
 
 
+class BadValue(BucleError, code="client/bad-value", status=422):
+    """Something that was to be sent cannot be said in JSON or in an address."""
+
+    message = "{what} cannot be sent."
+    next = "Give a text in Unicode, or a finite number; null where there is no value. Nothing was sent."
+
+
 class NeedsServer(BucleError, code="client/needs-server", status=409):
     """What was asked for makes sense only while a server is up."""
 

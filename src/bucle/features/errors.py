@@ -59,6 +59,13 @@ class BadKey(BucleError, code="features/bad-key"):
     next = "Use numbers, texts, booleans, dates, timestamps or bytes."
 
 
+class BadKeyValue(BucleError, code="features/bad-key-value", status=422):
+    """A value was given for an entity's key that no stored key can equal: half a character, infinity, too many bits."""
+
+    message = "{what} cannot be the key of an entity."
+    next = "Give a text in Unicode, a finite number, or an integer of up to 64 bits; null where there is none."
+
+
 class BadFrame(BucleError, code="features/bad-frame"):
     """Something else than a table was given where rows are needed, or a table that cannot be read."""
 

@@ -1,5 +1,6 @@
 """Running a project's views for the online store. Runs in a child; the parent writes what it returns (materialization.py)."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -7,6 +8,7 @@ import polars as pl
 
 from bucle.artifacts import ArtifactStore
 from bucle.data import SourceSpec, read_snapshot
+from bucle.features.errors import BadKeyValue
 from bucle.features.exchange import Extract, ExtractedRow, ExtractedValue, ExtractRequest, ViewExtract, WantedView
 from bucle.features.instants import to_integers
 from bucle.features.keys import encode_key
@@ -58,9 +60,17 @@ def _function_view(
     extracted = [
         ExtractedRow(known, text, event, created, tie, encoder.encode((known, row)))
         for (known, event, created, tie), parts, row in zip(numbers, keys, values, strict=True)
-        if (text := encode_key(parts)) is not None
+        if (text := _online_key(parts)) is not None
     ]
     return ViewExtract(spec.name, spec.digest, made.features, len(made.frame), rows=tuple(extracted))
+
+
+def _online_key(parts: Sequence[object]) -> str | None:
+    """Return an entity's key, None for one that nobody can ask for: a number of the source's that no request may send."""
+    try:
+        return encode_key(parts)
+    except BadKeyValue:
+        return None
 
 
 def _news(made: ViewRows, wanted: WantedView, as_of_us: int) -> pl.DataFrame:
@@ -100,7 +110,7 @@ def _window_view(
         values += [
             ExtractedValue(enter, leave, text, group, value)
             for enter, leave, value, *key in table.iter_rows()
-            if (text := encode_key(key)) is not None
+            if (text := _online_key(key)) is not None
         ]
     values.sort(key=lambda each: each.enter_us)
     return ViewExtract(spec.name, spec.digest, tuple(each.name for each in spec.aggregates), len(held), values=tuple(values))

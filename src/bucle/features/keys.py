@@ -7,31 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bucle.features.errors import BadKey
+from bucle.features.errors import BadKey, BadKeyValue
 
 if TYPE_CHECKING:
     import polars as pl
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 def encode_key(parts: Sequence[object]) -> str | None:
     """Return the text under which an entity's row is stored online; None when a part is null, which matches nothing.
 
-    Whole floating point numbers equal integers, as they do in the offline join. Raises `features/bad-key`.
+    Whole floating point numbers equal integers and NaN is null, as in the offline join. Raises `features/bad-key` for a type
+    and `features/bad-key-value` for a value that no key can have; both say which `part` it is, from 0.
     """
-    if len(parts) == 1 and type(parts[0]) is str:  # the common case, five times faster
-        return _encode(parts).decode()
-    canonical = [_canonical(part) for part in parts]
-    return None if any(part is None for part in canonical) else _encode(canonical).decode()
+    try:
+        if len(parts) == 1 and type(parts[0]) is str:  # the common case, five times faster
+            return _encode(parts).decode()
+        canonical = [_canonical(part, place) for place, part in enumerate(parts)]
+        return None if any(part is None for part in canonical) else _encode(canonical).decode()
+    except UnicodeEncodeError:
+        place = next(place for place, part in enumerate(parts) if isinstance(part, str) and not _is_text(part))
+        raise BadKeyValue(what=f"The text {parts[place]!r:.40} with half a surrogate pair", part=place) from None
 
 
-def _canonical(part: object) -> object:
-    if part is None or isinstance(part, str | bool | int):
+def _canonical(part: object, place: int) -> object:
+    if part is None or isinstance(part, str | bool):
         return part
-    if isinstance(part, float):
-        return None if math.isnan(part) else int(part) if part.is_integer() else part
+    if isinstance(part, int | float):
+        return _number(part, place)
     if isinstance(part, datetime):
         aware = part.replace(tzinfo=UTC) if part.tzinfo is None else part
         return {"us": (aware - _EPOCH) // timedelta(microseconds=1)}
@@ -39,7 +45,28 @@ def _canonical(part: object) -> object:
         return {"date": part.isoformat()}
     if isinstance(part, bytes):
         return {"bytes": part.hex()}
-    raise BadKey(what=repr(part), dtype=type(part).__name__)
+    raise BadKey(what=f"{part!r:.100}", dtype=type(part).__name__, part=place)
+
+
+def _number(part: int | float, place: int) -> int | float | None:
+    if isinstance(part, float):
+        if math.isnan(part):
+            return None
+        if math.isinf(part):
+            raise BadKeyValue(what=f"The number {part}", part=place)
+        if not part.is_integer():
+            return part
+    if not _LEAST <= part <= _MOST:
+        raise BadKeyValue(what=f"An integer of {int(part).bit_length()} bits", part=place)
+    return int(part)
+
+
+def _is_text(part: str) -> bool:
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def comparable(left: "pl.Series", right: "pl.Series") -> "tuple[pl.Series, pl.Series] | None":

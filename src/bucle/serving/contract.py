@@ -88,6 +88,8 @@ class Encoder:
         self._columns = [(column.name, column.view is None, _encode_as(column)) for column in contract.inputs]
         requested = [column for column in contract.inputs if column.view is None]
         self._required = [column.name for column in requested if not column.nullable]
+        joined = {key for view in contract.views for key in view.spine_keys}
+        self._keys = [(column.name, _encode_as(column)) for column in requested if column.name in joined]
         self._loose = [name for name in self.fields if name not in {column.name for column in requested}]
 
     def check(self, rows: Sequence[Record]) -> None:
@@ -103,6 +105,8 @@ class Encoder:
                     raise NullInput(row=number, column=name, dtype=self.fields[name], where=f"rows[{number}].{name}")
             for name in self._loose:
                 self._check_key(number, name, row[name])
+            for name, encode in self._keys:
+                self._check_joined(number, name, row[name], encode)
 
     def encode(self, rows: Sequence[Record], features: Sequence[Record]) -> Encoded:
         """Return the vectors of checked rows, each with the feature values found for it."""
@@ -145,6 +149,16 @@ class Encoder:
                 row=number, column=name, dtype="text or int", given=_described(value), where=f"rows[{number}].{name}"
             )
 
+    def _check_joined(self, number: int, name: str, value: Value, encode: Callable[[Value], float | None]) -> None:
+        """An input that features are found by is checked before they are read: the place in this request is known here."""
+        try:
+            if value is not None:
+                encode(value)
+        except _Unfit:
+            raise self._wrong_type(number, name, value) from None
+        if isinstance(value, str | int) and not is_key(value):
+            raise self._wrong_type(number, name, value)
+
     def _wrong_type(self, number: int, name: str, value: Value) -> WrongType:
         dtype = next(column.dtype for column in self.contract.inputs if column.name == name)
         return WrongType(row=number, column=name, dtype=dtype, given=_described(value), where=f"rows[{number}].{name}")
@@ -167,7 +181,10 @@ def _encode_as(column: FrameColumn) -> Callable[[Value], float | None]:
         def encode_category(value: Value) -> float | None:
             if not isinstance(value, str):
                 raise _Unfit
-            return codes.get(value)
+            code = codes.get(value)
+            if code is None and not is_text(value):
+                raise _Unfit
+            return code
 
         return encode_category
     return {"float": _encode_number, "int": _encode_integer, "bool": _encode_truth}[column.dtype]
@@ -200,7 +217,18 @@ def _encode_truth(value: Value) -> float:
 
 def is_key(value: str | int) -> bool:
     """Whether a key can be kept: texts of some length, integers that a database holds."""
-    return len(value) <= LONGEST_KEY if isinstance(value, str) else -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return len(value) <= LONGEST_KEY and is_text(value)
+    return -(2**63) <= value < 2**63
+
+
+def is_text(value: str) -> bool:
+    """Whether a text is Unicode that can be written: no half of a surrogate pair in it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _described(value: Value) -> str:

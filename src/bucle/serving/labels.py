@@ -9,7 +9,7 @@ import msgspec
 from bucle.errors import BucleError
 from bucle.ledger import Scope, Transaction, current_context, format_instant, from_us, parse_instant, to_us, within
 from bucle.serving import store
-from bucle.serving.contract import ClassLabel, Contract, is_key
+from bucle.serving.contract import LONGEST_KEY, ClassLabel, Contract, is_key
 from bucle.serving.deployments import list_deployments
 from bucle.serving.errors import BadLabel, LabelDiffers, LabelFromFuture, NothingDeployed, UnknownPrediction
 from bucle.serving.events import LabelCorrected, LabelsRecorded
@@ -116,8 +116,10 @@ def _value(number: int, label: LabelRow, outcomes: Sequence[ClassLabel]) -> floa
     if (label.prediction_id is None) == (label.key is None):
         reason = "it must name either a prediction_id or a key"
         raise BadLabel(row=number, reason=reason, more="", where=f"labels[{number}]")
-    if isinstance(label.key, int) and not is_key(label.key):
-        raise BadLabel(row=number, reason="its key has more than 64 bits", more="", where=f"labels[{number}].key")
+    for name, key in (("key", label.key), ("prediction_id", label.prediction_id)):
+        if key is not None and not is_key(key):
+            reason = f"its {name} is no key: at most 64 bits, or {LONGEST_KEY} characters of Unicode"
+            raise BadLabel(row=number, reason=reason, more="", where=f"labels[{number}].{name}")
     return value
 
 

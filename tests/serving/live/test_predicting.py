@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bucle.artifacts import ArtifactStore
-from bucle.errors import RemoteError
+from bucle.errors import BucleError, RemoteError
 from bucle.ledger import EventFilter, Scope
 from bucle.registry import load_package
 
@@ -63,6 +63,7 @@ def test_a_thousand_rows_are_answered_in_order_and_one_more_is_too_many(served, 
         ({"distance": 10**400}, "", "serving/wrong-type", "rows[1].distance"),
         ({"flight_id": 10**4000}, "", "serving/wrong-type", "rows[1].flight_id"),
         ({"flight_id": "x" * 5000}, "", "serving/wrong-type", "rows[1].flight_id"),
+        ({"origin": 2**63}, "", "serving/wrong-type", "rows[1].origin"),
     ],
 )
 def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_predicted(
@@ -77,6 +78,34 @@ def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_predicted(
     assert caught.value.next_step
     served.services.flush()
     assert count(served) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"flight_id": "\ud800"}, "flight_id"),
+        ({"origin": "\udfff"}, "origin"),
+        ({"carrier": "\ud800"}, "carrier"),
+        ({"distance": float("inf")}, "distance"),
+        ({"origin": float("nan")}, "origin"),
+        ({"flight_id": 10**4290}, "flight_id"),
+    ],
+)
+def test_what_json_cannot_say_is_refused_with_its_field_by_the_client_and_by_the_service(
+    served, make_row, changes: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(BucleError) as unsent:
+        served.predict(make_row(1), make_row(2, **changes))
+    assert (unsent.value.code, unsent.value.where) == ("client/bad-value", f"rows[1].{place}")
+    with pytest.raises(BucleError) as refused:
+        served.services.predict(DEV, "delay", [make_row(1), make_row(2, **changes)])
+    assert (refused.value.code, refused.value.where) == ("serving/wrong-type", f"rows[1].{place}")
+
+
+def test_half_a_surrogate_pair_in_a_request_is_refused_in_words(served) -> None:
+    for path in (("services", "delay", "predict"), ("features", "online")):
+        status, problem = served.send("POST", served.client.path(*path), {"rows": [{"origin": "\ud800"}]})
+        assert (status, problem["code"]) == (400, "server/bad-json")
 
 
 def count(served) -> int:

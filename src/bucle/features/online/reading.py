@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
 from bucle.features import store
-from bucle.features.errors import BehindTheClock, NotMaterialized, TooFarBack
+from bucle.features.errors import BadKey, BadKeyValue, BehindTheClock, NotMaterialized, TooFarBack
 from bucle.features.keys import encode_key
 from bucle.features.online.protocol import OnlineRow
 from bucle.features.online.sqlite import SQLiteOnlineStore
@@ -40,7 +40,8 @@ def read_online(
     """Return every feature of the views for one entity row (column to value), as of a moment.
 
     Equal to the offline join at that moment, if the views are materialized up to it: an expired or absent row gives null, a
-    window without values count 0. Raises `features/not-materialized`, `features/too-far-back`, `features/bad-key`.
+    window without values count 0. Raises `features/not-materialized`, `features/too-far-back`, and `features/bad-key` or
+    `features/bad-key-value` with the field.
     """
     return read_online_rows(ledger, scope, views, [entity_values], as_of)[0]
 
@@ -99,8 +100,7 @@ def _read_view(
     at_us: int,
     results: list[dict[str, object]],
 ) -> None:
-    columns = view.spine_keys
-    keys = [encode_key([row.get(column) for column in columns]) for row in rows]
+    keys = [_key(view.spine_keys, number, row) for number, row in enumerate(rows)]
     distinct = [key for key in dict.fromkeys(keys) if key is not None]
     held = dict(zip(distinct, online.read(view_id(view), distinct), strict=True)) if distinct else {}
     answers: dict[str | None, dict[str, object]] = {}
@@ -115,6 +115,14 @@ def _read_view(
         answers[key] = {f"{view.prefix}{name}": value for name, value in values.items()} if view.prefix else values
     for result, key in zip(results, keys, strict=True):
         result.update(answers[key])
+
+
+def _key(columns: Sequence[str], number: int, row: Mapping[str, object]) -> str | None:
+    try:
+        return encode_key([row.get(column) for column in columns])
+    except (BadKey, BadKeyValue) as error:
+        place = cast(int, error.fields["part"])
+        raise type(error)(where=f"rows[{number}].{columns[place]}", **error.fields) from None
 
 
 def _values(view: ViewSpec, held: OnlineRow | None, names: Sequence[str], at_us: int) -> dict[str, object]:
