@@ -12,6 +12,7 @@ def people(quick: Server) -> dict[str, str]:
     return {
         "olga": quick.token("olga", "devops_engineer"),
         "raj": quick.token("raj", "software_engineer"),
+        "mia": quick.token("mia", "ml_engineer"),
         "ana": quick.token("ana", "ml_engineer"),
         "dora": quick.token("dora", "data_scientist"),
         "vic": quick.token("vic", "viewer"),
@@ -99,11 +100,68 @@ def test_who_has_no_right_to_approve_or_promote_cannot(quick: Server, people: di
         assert caught.value.code == "identity/forbidden"
 
 
+def first_in(quick: Server, people: dict[str, str], folder: Path, name: str, environment: str, **files: str) -> None:
+    """Release a project and bring that first release to an environment, whose policy is agreed to thereby."""
+    sha = released(quick, folder, name, **files)
+    asked = promote(quick, name, f"release:{sha}", environment, people["olga"])
+    assert asked["policy"] == "approved"
+    approve(quick, name, asked["id"], people["raj"])
+
+
 def test_staging_wants_a_review_by_any_other_developer(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
-    sha = released(quick, tmp_path, "review")
+    first_in(quick, people, tmp_path, "review", "staging")
+    sha = released(quick, tmp_path, "review", **{"more.py": '"""More."""\n'})
     waiting = promote(quick, "review", f"release:{sha}", "staging", people["olga"])
     assert waiting["policy"] == "reviewed"
     assert approve(quick, "review", waiting["id"], people["dora"])["state"] == "done"
+
+
+def test_who_may_agree_to_a_review_may_say_no_to_it(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    first_in(quick, people, tmp_path, "sayno", "staging")
+    sha = released(quick, tmp_path, "sayno", **{"more.py": '"""More."""\n'})
+    waiting = promote(quick, "sayno", f"release:{sha}", "staging", people["olga"])
+    path = f"/api/v1/projects/sayno/promotions/{waiting['id']}/refuse"
+    with pytest.raises(Refusal) as caught:
+        quick.ask("POST", path, {"reason": "I only look"}, people["vic"])
+    assert caught.value.code == "identity/forbidden"
+    assert quick.ask("POST", path, {"reason": "not yet"}, people["dora"])["state"] == "refused"
+
+
+def test_who_asks_for_what_waits_already_has_asked_for_it_too(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    sha = released(quick, tmp_path, "both")
+    first = promote(quick, "both", f"release:{sha}", "production", people["olga"])
+    again = promote(quick, "both", f"release:{sha}", "production", people["mia"])
+    assert again["id"] == first["id"] and again["requester"] == "olga" and "mia" in again["authors"]
+    for who in ("olga", "mia"):
+        with pytest.raises(Refusal) as caught:
+            approve(quick, "both", first["id"], people[who])
+        assert caught.value.code == "delivery/own-approval"
+    assert approve(quick, "both", first["id"], people["raj"])["state"] == "done"
+    askers = [event["actor"] for event in quick.events("delivery.promotion_requested", project="both")]
+    assert askers == ["olga", "mia"]
+
+
+def test_the_first_release_does_not_bring_its_own_policy(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
+    toml = TOML.format(name="fresh").replace('deploy = "approved"', 'deploy = "automatic"')
+    sha = commit_all(write_project(tmp_path, "fresh", {"bucle.toml": toml}))
+    _, lines = push(quick, tmp_path, "fresh")
+    assert lines[-1] == f"bucle: production waits for a word: bucle promote release:{sha[:10]} production"
+    assert running(quick, "fresh", "production") == []
+    waiting = promote(quick, "fresh", f"release:{sha}", "production", people["olga"])
+    assert (waiting["state"], waiting["policy"]) == ("pending", "approved")
+    approve(quick, "fresh", waiting["id"], people["raj"])
+    released(quick, tmp_path, "fresh", **{"more.py": '"""More."""\n', "bucle.toml": toml})
+    assert len(running(quick, "fresh", "production")) == 2, "what was agreed to is in force from then on"
+
+
+def test_an_owner_may_bring_the_first_release_where_its_file_asks_for_nobody(
+    quick: Server, people: dict[str, str], tmp_path: Path
+) -> None:
+    toml = TOML.format(name="alone_owner").replace('deploy = "approved"', 'deploy = "automatic"')
+    sha = released(quick, tmp_path, "alone_owner", **{"bucle.toml": toml})
+    assert promote(quick, "alone_owner", f"release:{sha}", "staging")["policy"] == "approved"
+    done = promote(quick, "alone_owner", f"release:{sha}", "production")
+    assert (done["state"], done["policy"]) == ("done", "automatic")
 
 
 def test_a_commit_whose_checks_failed_can_go_nowhere(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
@@ -144,7 +202,8 @@ def test_a_commit_cannot_let_itself_in_by_a_looser_policy(quick: Server, people:
 
 
 def test_a_policy_that_became_stricter_counts_for_what_waits(quick: Server, people: dict[str, str], tmp_path: Path) -> None:
-    first = released(quick, tmp_path, "tighter")
+    first_in(quick, people, tmp_path, "tighter", "staging")
+    first = released(quick, tmp_path, "tighter", **{"more.py": '"""More."""\n'})
     waiting = promote(quick, "tighter", f"release:{first}", "staging", people["olga"])
     assert waiting["policy"] == "reviewed"
     strict = TOML.format(name="tighter").replace("reviewed", "approved")

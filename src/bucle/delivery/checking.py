@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -244,7 +244,7 @@ class Checker:
         passed = not run.failed and any(result.outcome == "passed" for result in run.results)
         tags = tuple(result.tag for result in run.results if result.tag and result.outcome == "passed")
         finished = ChecksFinished(run.commit, passed, tuple(each.name for each in run.failed), tags, round(seconds, 3))
-        environments = self._reached(run) if passed and run.wanted == "release" else []
+        environments = self._reached(run) if passed and run.wanted == "release" else {}
         with because(*(result.event for result in run.results)), self._home.ledger.write() as transaction:
             event = transaction.emit(finished, run.id)
             store.write_data(transaction, run.id, run.lock, run.versions)
@@ -254,13 +254,13 @@ class Checker:
         for line in lines:
             self._progress[run.id].say(line)
 
-    def _reached(self, run: CheckRun) -> list[str]:
+    def _reached(self, run: CheckRun) -> dict[str, bool]:
         checkout = checkout_of(self._home, open_repository(self._home, run.project), run.commit)
         with self._home.ledger.read() as reader:
             return automatic_environments(self._home, reader, load_project_file(checkout.root))
 
 
-def _conclude(transaction: Transaction, run: CheckRun, passed: bool, environments: Sequence[str]) -> list[str]:
+def _conclude(transaction: Transaction, run: CheckRun, passed: bool, environments: Mapping[str, bool]) -> list[str]:
     """Make the release or refuse it, with the deployments that follow by themselves: all or nothing."""
     if not passed:
         refuse_release(transaction, run)
@@ -269,7 +269,10 @@ def _conclude(transaction: Transaction, run: CheckRun, passed: bool, environment
         return [f"bucle: no check of {len(run.results)} failed"]
     release = make_release(transaction, run)
     lines = [f"bucle: released {release.id}"]
-    for environment in environments:
+    for environment, by_itself in environments.items():
+        if not by_itself:
+            lines.append(f"bucle: {environment} waits for a word: bucle promote release:{run.commit[:10]} {environment}")
+            continue
         with because(release.event):
             deploy_release(transaction, Scope(run.project, environment), release, "automatic")
         lines.append(f"bucle: {environment} runs it")

@@ -67,13 +67,13 @@ def promote(delivery: Delivery, scope: Scope, target: str, principal: Principal)
     """
     kind, name = _parse(target)
     if kind == "release":
-        subject, policy = _release_subject(delivery, scope, name)
+        subject, policy = _release_subject(delivery, scope, name, principal)
     else:
         subject, policy = model_subject(delivery, scope, name)
     planned = _planned(delivery, scope, subject) if policy == "automatic" else None
     with delivery.home.ledger.write() as transaction:
         promotion = request_promotion(transaction, scope, subject, policy, principal)
-        if policy == "automatic":
+        if promotion.policy == "automatic":
             return _carry_out(transaction, promotion, subject, planned, promotion.event, None, "")
     return promotion
 
@@ -91,8 +91,15 @@ def approve(delivery: Delivery, project: str, id: str, principal: Principal, not
     may_approve(promotion, principal)
     planned = _planned(delivery, promotion.scope, subject)
     with delivery.home.ledger.write() as transaction:
+        promotion = _as_it_is(transaction, promotion)
         approval = approve_promotion(transaction, promotion, principal, note)
         return _carry_out(transaction, promotion, subject, planned, approval, principal.name, note)
+
+
+def _as_it_is(transaction: Transaction, promotion: Promotion) -> Promotion:
+    """Return a promotion with who asked for it meanwhile."""
+    found = store.select_promotion(transaction, promotion.id) or promotion
+    return replace(found, policy=stricter(promotion.policy, found.policy))
 
 
 def refuse(delivery: Delivery, project: str, id: str, principal: Principal, reason: str) -> Promotion:
@@ -205,13 +212,13 @@ def _carry_out(
         return complete_promotion(transaction, promotion, services, approver, note)
 
 
-def _release_subject(delivery: Delivery, scope: Scope, name: str) -> tuple[Subject, Policy]:
+def _release_subject(delivery: Delivery, scope: Scope, name: str, asker: Principal | None = None) -> tuple[Subject, Policy]:
     release = _find_release(delivery, scope.project, name)
     candidate = _project_file(delivery, release)
     if scope.environment == DEV:
         raise DevRunsNoRelease(project=scope.project, known=", ".join(candidate.environments))
     with delivery.home.ledger.read() as reader:
-        policy = policy_of(delivery.home, reader, candidate, scope.environment)
+        policy = policy_of(delivery.home, reader, candidate, scope.environment, asker)
         if scope.environment != TEST and TEST in candidate.environments:
             tested = has_run(reader, Scope(scope.project, TEST), release.id)
             if not tested:

@@ -8,7 +8,7 @@ from typing import Literal
 from bucle.delivery import store
 from bucle.delivery.errors import NotPending, OwnApproval, UnknownPromotion
 from bucle.delivery.events import Promoted, PromotionApproved, PromotionRefused, PromotionRequested
-from bucle.delivery.policies import Policy
+from bucle.delivery.policies import Policy, stricter
 from bucle.identity import Principal, require
 from bucle.ledger import Ledger, Scope, Transaction, because, new_id, within
 
@@ -19,7 +19,8 @@ State = Literal["pending", "rolling out", "done", "refused", "rolled back"]
 class Promotion:
     """Something on its way into an environment: a release ("release:COMMIT") or a model version ("delay@7").
 
-    `authors` may not approve it. `evidence` are the seqs of the events that it rests on: they become causes of the move.
+    `authors`, those who asked for it among them, may not approve it.
+    `evidence` are the seqs of the events that it rests on: they become causes of the move.
     """
 
     id: str
@@ -62,10 +63,13 @@ class Subject:
 def request_promotion(
     transaction: Transaction, scope: Scope, subject: Subject, policy: Policy, principal: Principal
 ) -> Promotion:
-    """Enter a promotion that waits; the same one that waits already is returned. Whether it may be is checked before."""
+    """Enter a promotion that waits. Whether it may be is checked before.
+
+    The same one that waits already is returned; who asks for it again has asked for it too, and the stricter policy counts.
+    """
     same = store.same_promotion(transaction, scope.project, scope.environment, subject.target)
     if same is not None:
-        return same
+        return _ask_too(transaction, same, policy, principal)
     id = new_id("promo")
     authors = tuple(dict.fromkeys((*subject.authors, principal.name)))
     with within(scope), because(*subject.evidence):
@@ -93,6 +97,16 @@ def request_promotion(
     return promotion
 
 
+def _ask_too(transaction: Transaction, same: Promotion, policy: Policy, principal: Principal) -> Promotion:
+    authors = tuple(dict.fromkeys((*same.authors, principal.name)))
+    asked = replace(same, policy=stricter(same.policy, policy), authors=authors)
+    if asked != same:
+        with within(same.scope), because(same.event):
+            transaction.emit(PromotionRequested(same.target, asked.policy, authors), same.id)
+        store.ask_too(transaction, asked)
+    return asked
+
+
 def approve_promotion(transaction: Transaction, promotion: Promotion, principal: Principal, note: str) -> int:
     """Record that a principal agrees; return the event's seq. Raises `delivery/own-approval`, `identity/forbidden`."""
     may_approve(promotion, principal)
@@ -101,23 +115,27 @@ def approve_promotion(transaction: Transaction, promotion: Promotion, principal:
 
 
 def may_approve(promotion: Promotion, principal: Principal) -> None:
-    """Check that a principal may decide: with the right to approve there, and not an author.
+    """Check that a principal may agree: may decide there, and is neither an author nor anybody who asked.
 
-    What is "reviewed" may be decided by anybody else who may write code, what is "approved" needs delivery.approve.
     Raises `delivery/own-approval`, `identity/forbidden`.
     """
-    if promotion.policy == "reviewed" and principal.role_for("delivery.approve", promotion.scope) is None:
-        require(principal, "delivery.write", promotion.scope)
-    else:
-        require(principal, "delivery.approve", promotion.scope)
+    _may_decide(promotion, principal)
     if is_author(principal.name, promotion.authors):
         raise OwnApproval(name=principal.name, id=promotion.id)
 
 
-def refuse_promotion(transaction: Transaction, promotion: Promotion, principal: Principal, reason: str) -> None:
-    """Say no; also the one who asked may. Raises `delivery/not-pending`, `identity/forbidden`."""
-    if principal.name != promotion.requester:
+def _may_decide(promotion: Promotion, principal: Principal) -> None:
+    """One rule for yes and no: "reviewed" is for anybody who may write code or approve, "approved" for who may approve."""
+    if promotion.policy == "reviewed" and principal.role_for("delivery.approve", promotion.scope) is None:
+        require(principal, "delivery.write", promotion.scope)
+    else:
         require(principal, "delivery.approve", promotion.scope)
+
+
+def refuse_promotion(transaction: Transaction, promotion: Promotion, principal: Principal, reason: str) -> None:
+    """Say no: who may decide, and who asked first. Raises `delivery/not-pending`, `identity/forbidden`."""
+    if principal.name != promotion.requester:
+        _may_decide(promotion, principal)
     _decide(transaction, promotion, "refused", principal.name, reason)
     with within(promotion.scope), because(promotion.event):
         transaction.emit(PromotionRefused(promotion.target, reason), promotion.id)

@@ -54,6 +54,7 @@ INSERT INTO promotion (id, project, environment, kind, target, model, version, p
   evidence, created_us, event)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, '', ?, ?, ?)
 """
+ASK_TOO = "UPDATE promotion SET policy = ?, authors = ? WHERE id = ? AND state = 'pending'"
 DECIDE_PROMOTION = "UPDATE promotion SET state = ?, approver = ?, note = ?, decided_us = ? WHERE id = ? AND state = 'pending'"
 FINISH_PROMOTION = "UPDATE promotion SET state = ?, decided_us = ? WHERE id = ? AND state = 'rolling out'"
 SELECT_PROMOTION = "SELECT * FROM promotion WHERE id = ?"
@@ -163,6 +164,11 @@ def insert_promotion(transaction: Transaction, promotion: "Promotion") -> None:
     who = (promotion.requester, json_of(promotion.authors), json_of(promotion.evidence))
     where = (promotion.id, promotion.project, promotion.environment)
     transaction.execute(INSERT_PROMOTION, (*where, *what, *who, transaction.clock.now_us(), promotion.event))
+
+
+def ask_too(transaction: Transaction, promotion: "Promotion") -> None:
+    """Write that somebody else asked for a promotion that waits."""
+    transaction.execute(ASK_TOO, (promotion.policy, json_of(promotion.authors), promotion.id))
 
 
 def decide_promotion(transaction: Transaction, id: str, state: str, approver: str | None, note: str) -> bool:
