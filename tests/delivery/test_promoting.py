@@ -64,7 +64,7 @@ def test_who_may_approve_in_production_alone_sees_and_approves_what_waits_there(
     sha = released(quick, tmp_path, "alone")
     scope = {"name": "priya", "role": "software_engineer", "project": "alone", "environment": "production"}
     token = str(quick.ask("POST", "/api/v1/tokens", scope)["token"])
-    staged = promote(quick, "alone", f"release:{sha}", "staging", people["olga"])
+    staged = promote(quick, "alone", running(quick, "alone", "test")[0], "staging", people["olga"])
     waiting = promote(quick, "alone", f"release:{sha}", "production", people["olga"])
     path = "/api/v1/projects/alone/promotions"
     assert [each["id"] for each in quick.ask("GET", path, token=token)] == [waiting["id"]]

@@ -8,7 +8,7 @@ import click
 
 from bucle.cli.session import Group, Session, pass_session
 
-_ENVIRONMENT = click.option("--environment", default="dev", show_default=True, help="Where: dev is the working tree.")
+_ENVIRONMENT = click.option("--environment", "-e", default="dev", show_default=True, help="Where: dev is the working tree.")
 
 
 @click.group("data", cls=Group)

@@ -32,7 +32,10 @@ def release(session: Session, commit: str, hosted: bool) -> None:
 @click.argument("environment")
 @pass_session
 def promote(session: Session, target: str, environment: str) -> None:
-    """Bring TARGET (delay@7, or release:COMMIT) to ENVIRONMENT; where the policy asks for it somebody else must approve."""
+    """Bring TARGET (delay@7, release:COMMIT, or a release's id) to ENVIRONMENT.
+
+    Where the policy asks for it somebody else must approve.
+    """
     promotion = session.client.post(session.client.path("promotions"), {"target": target}, {"environment": environment})
     _show(session, promotion, _prospects(session, promotion))
 
@@ -66,7 +69,7 @@ def approve(session: Session, id: str | None, note: str, refusal: str | None) ->
 
 @click.command("rollback", cls=Command)
 @click.argument("service")
-@click.option("--environment", default="production", show_default=True, help="Where.")
+@click.option("--environment", "-e", default="production", show_default=True, help="Where.")
 @pass_session
 def rollback(session: Session, service: str, environment: str) -> None:
     """Bring SERVICE back to the model version that answered before; with the project's name, the release that ran before."""
@@ -76,7 +79,7 @@ def rollback(session: Session, service: str, environment: str) -> None:
 
 @click.command("rollout", cls=Command)
 @click.argument("service")
-@click.option("--environment", default="production", show_default=True, help="Where.")
+@click.option("--environment", "-e", default="production", show_default=True, help="Where.")
 @click.option("--advance", is_flag=True, help="Let the next step begin, without the evidence that it lacks.")
 @click.option("--abort", metavar="REASON", help="End it, and why: the version before keeps all traffic.")
 @pass_session

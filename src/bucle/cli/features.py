@@ -8,7 +8,7 @@ import click
 from bucle.cli.session import Group, Session, pass_session
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_environment = click.option("--environment", default="dev", show_default=True, help="The environment that is meant.")
+_environment = click.option("--environment", "-e", default="dev", show_default=True, help="The environment that is meant.")
 
 
 @click.group("features", cls=Group)

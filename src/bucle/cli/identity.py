@@ -14,7 +14,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--role", required=True, help="What it may do; `bucle token roles` shows them.")
 @click.option("--project", "in_project", default="*", show_default=True, help="Where; * is all.")
-@click.option("--environment", default="*", show_default=True, help="Where; * is all.")
+@click.option("--environment", "-e", default="*", show_default=True, help="Where; * is all.")
 @click.option("--expires", help="Until when (ISO 8601); without it until it is revoked.")
 @click.option("--service", is_flag=True, help="It is for a program, not for a person.")
 @pass_session

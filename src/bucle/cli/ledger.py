@@ -11,7 +11,7 @@ from bucle.cli.session import Command, Group, Session, pass_session
 @click.command("events", cls=Command)
 @click.option("--kind", multiple=True, help="Only these kinds; one that ends in a dot stands for all that begin so.")
 @click.option("--subject", help="Only events about this id.")
-@click.option("--environment", help="Only events of this environment.")
+@click.option("--environment", "-e", help="Only events of this environment.")
 @click.option("--after", type=click.IntRange(0), help="Only events later than this seq.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many, the newest.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes (a line of JSON each with --json); needs a server.")

@@ -13,7 +13,7 @@ _POLL_SECONDS = 0.1
 @click.command("run", cls=Command)
 @click.argument("pipeline")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the pipeline.")
-@click.option("--environment", help="Whose code and data; the working tree (dev) unless given.")
+@click.option("--environment", "-e", help="Whose code and data; the working tree (dev) unless given.")
 @click.option("--engine", default="processes", show_default=True, help="inline or processes.")
 @click.option("--seed", default=0, show_default=True, help="For whatever draws at random.")
 @click.option("--as-of", help="The moment whose data the run sees; now unless given.")

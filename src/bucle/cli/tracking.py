@@ -16,7 +16,7 @@ def runs(context: click.Context) -> None:
 
 
 @runs.command("list")
-@click.option("--environment", help="Only runs of this environment.")
+@click.option("--environment", "-e", help="Only runs of this environment.")
 @click.option("--experiment", help="Only runs of this experiment.")
 @click.option("--kind", help="pipeline, step or script.")
 @click.option("--status", help="running, succeeded, failed or cancelled.")

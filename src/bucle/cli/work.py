@@ -40,7 +40,7 @@ def show(session: Session, item: str) -> None:
 @click.option("--priority", default=3, show_default=True, help="1 comes first, 4 last.")
 @click.option("--assignee", help="Who does it.")
 @click.option("--due", help="When it must be done; else the severity says.")
-@click.option("--environment", help="The environment that it is about.")
+@click.option("--environment", "-e", help="The environment that it is about.")
 @click.option("--link", "links", multiple=True, metavar="KIND:ID", help="What it is about: run:run_01J..., commit:ab12...")
 @pass_session
 def open_(session: Session, /, links: tuple[str, ...], environment: str | None, **fields: Any) -> None:

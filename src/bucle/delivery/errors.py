@@ -88,9 +88,9 @@ class NothingToRollBack(BucleError, code="delivery/nothing-before", status=409):
 
 
 class BadTarget(BucleError, code="delivery/bad-target"):
-    """What to promote is neither MODEL@VERSION nor release:COMMIT."""
+    """What to promote is neither MODEL@VERSION nor a release."""
 
-    message = "{target!r} is neither MODEL@VERSION nor release:COMMIT."
+    message = "{target!r} is neither MODEL@VERSION nor release:COMMIT nor a release's id."
     next = "For instance `bucle promote delay@7 production` or `bucle promote release:HEAD staging`."
 
 

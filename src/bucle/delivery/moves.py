@@ -60,7 +60,9 @@ class RolledBackTo:
 
 
 def promote(delivery: Delivery, scope: Scope, target: str, principal: Principal) -> Promotion:
-    """Bring `delay@7` or `release:COMMIT` to an environment: at once where the policy is automatic, else it waits for approval.
+    """Bring `delay@7`, `release:COMMIT` or a release by its id to an environment.
+
+    At once where the policy is automatic, else it waits for approval.
 
     Raises `delivery/bad-target`, `delivery/no-evidence` (L-02), `delivery/gates-not-passed`, `delivery/unknown-release`,
     `project/unknown-environment`, and what the registry raises for a version that is not there.
@@ -170,6 +172,8 @@ def _already_answers(delivery: Delivery, scope: Scope, version: str) -> bool:
 def _parse(target: str) -> tuple[str, str]:
     if target.startswith("release:") and len(target) > len("release:"):
         return "release", target.removeprefix("release:")
+    if target.startswith("rel_"):
+        return "release", target
     model, at, version = target.partition("@")
     if model and at and version:
         return "model", target

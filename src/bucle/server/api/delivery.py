@@ -154,7 +154,7 @@ def read_release(call: Call) -> Release:
 
 
 class PromoteBody(Body, frozen=True):
-    """What is to be promoted to the environment of the query: `MODEL@VERSION` or `release:COMMIT`."""
+    """What is to be promoted to the environment of the query: `MODEL@VERSION`, `release:COMMIT` or a release's id."""
 
     target: str
 
