@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.delivery.developing import TOML, commit_all, write_project
 from tests.delivery.test_checks import CLINIC, PIPELINE, START, write_visits
 
+from bucle.cli.registry import models
+from bucle.cli.session import Session
+from bucle.client import Client
+from bucle.client.transports import InProcessTransport
 from bucle.data import ingest_all
 from bucle.delivery import Delivery, approve, deploy_automatically, get_check_run, promote, roll_back
 from bucle.delivery.errors import CandidateFailed, GatesNotPassed, NoEvidence, OwnApproval
 from bucle.delivery.models import code_of
+from bucle.errors import RemoteError
 from bucle.identity import Grant, Principal
 from bucle.ledger import EventFilter, Scope, StoredEvent, acting
 from bucle.pipelines import Runs
@@ -177,6 +183,52 @@ def test_a_version_that_could_not_answer_what_was_asked_before_is_refused(house:
     checked = house.ledger.events(EventFilter(kinds=("delivery.candidate_checked",), subject=version.id))
     outcomes = {each.data["name"]: each.data["outcome"] for each in checked}
     assert (outcomes["contract"], outcomes["replay"]) == ("failed", "failed") and outcomes["load"] in ("passed", "skipped")
+    _read_and_waive(house, version.name)
+    with acting("olga", "devops_engineer"):
+        waiting = promote(delivery, PRODUCTION, fragile, OLGA)
+    with acting("raj", "software_engineer"):
+        assert approve(delivery, "shop", waiting.id, RAJ).state == "done"
+    causes = {event.kind for event in house.ledger.why(last(house, "serving.deployed").id)}
+    assert "delivery.candidate_waived" in causes
+
+
+def _read_and_waive(house: House, name: str) -> None:
+    """Read what the checks found, with a log, and waive the two that failed, as a person does through the routes."""
+    client = Client(InProcessTransport(house), None, "shop", "tests/1")
+    path = client.path("models", "well", "versions", name.partition("@")[2], "checks")
+    found = {each["name"]: each for each in client.get(path)}
+    assert {each["environment"] for each in found.values()} == {"production"} and set(found) == {"contract", "load", "replay"}
+    assert found["contract"]["findings"][0]["next"]
+    log = client.get(f"{path}/{found['contract']['event']}/log").decode()
+    assert "FAILED  contract" in log and found["contract"]["findings"][0]["message"] in log
+    query, why = {"environment": "production"}, {"reason": "these rows are gone by tomorrow"}
+    for check, code in (("load", "registry/bad-waiver"), ("lint", "registry/unknown-gate")):
+        with pytest.raises(RemoteError) as refused:
+            client.post(f"{path}/{check}/waiver", why, query)
+        assert refused.value.code == code
+    with pytest.raises(RemoteError, match="fewer than"):
+        client.post(f"{path}/contract/waiver", {"reason": "no"}, query)
+    with pytest.raises(RemoteError, match="has no gate"):
+        client.post(f"{path}/contract/waiver", why, {"environment": "staging"})
+    for check in ("contract", "replay"):
+        after = {each["name"]: each for each in client.post(f"{path}/{check}/waiver", why, query)}
+    assert after["contract"]["waiver"]["reason"] == why["reason"] and after["load"]["waiver"] is None
+    (told, _) = house.ledger.events(EventFilter(kinds=("delivery.candidate_waived",)))
+    assert (told.environment, told.data["name"]) == ("production", "contract")
+    assert after["contract"]["waiver"]["actor"] == told.actor != "system"
+    shown = CliRunner().invoke(models, ["show", name], obj=Session(_client=client)).output
+    assert f"waived by {told.actor}: {why['reason']}" in shown and "load in production" in shown
+    logged = CliRunner().invoke(models, ["show", name, "--log", "replay"], obj=Session(_client=client)).output
+    assert "== replay of well in production" in logged and "FAILED  replay" in logged
+    words = ["waive", name, "load", "--environment", "production", "--reason", why["reason"]]
+    assert "it passed" in str(CliRunner().invoke(models, words, obj=Session(_client=client)).exception)
+    version = name.partition("@")[2]
+    page = client._transport.send("GET", f"/projects/shop/models/well/{version}", {"Accept-Language": "es"}, None).body.decode()
+    assert "Comprobaciones allí donde iba a responder" in page and f"/checks/{after['contract']['event']}/log" in page
+    twin = client.get(f"/projects/shop/models/well/{version}.json")
+    assert {each["name"] for each in twin["checks"]} == {"contract", "load", "replay"}
+    with pytest.raises(RemoteError, match="waived already"):
+        client.post(f"{path}/contract/waiver", why, query)
 
 
 def test_a_version_of_code_that_was_never_released_stays_where_it_was_made(house: House) -> None:

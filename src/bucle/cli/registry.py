@@ -31,19 +31,34 @@ def list_(session: Session, model: str | None, limit: int) -> None:
 
 @models.command("show")
 @click.argument("version")
+@click.option("--log", metavar="CHECK", help="Show what the check CHECK (contract, load, replay) found and the model printed.")
 @pass_session
-def show(session: Session, version: str) -> None:
-    """Show VERSION (delay@7, delay@champion, delay) with what its gates found."""
-    _show(session, session.client.get(_path(session, version)))
+def show(session: Session, version: str, log: str | None) -> None:
+    """Show VERSION (delay@7, delay@champion, delay) with what its gates found, and its checks where it was to answer."""
+    found = session.client.get(_path(session, version))
+    checks = session.client.get(_path(session, version, "checks"))
+    if log is None:
+        _show(session, found | {"checks": checks})
+        return
+    for each in checks:
+        if each["name"] == log:
+            text = session.client.get(_path(session, version, "checks", str(each["event"]), "log")).decode()
+            click.echo(f"== {each['name']} of {each['service']} in {each['environment']}\n{text}")
 
 
 @models.command("waive")
 @click.argument("version")
 @click.argument("gate")
 @click.option("--reason", required=True, help="Why the version may pass all the same.")
+@click.option("--environment", help="Where it failed the check (contract, load, replay) that is waived.")
 @pass_session
-def waive(session: Session, version: str, gate: str, reason: str) -> None:
-    """Let VERSION pass GATE, which it failed, in your name."""
+def waive(session: Session, version: str, gate: str, reason: str, environment: str | None) -> None:
+    """Let VERSION pass GATE, which it failed, in your name; with --environment a check that it failed there."""
+    if environment is not None:
+        path = _path(session, version, "checks", gate, "waiver")
+        checks = session.client.post(path, {"reason": reason}, {"environment": environment})
+        session.show(checks, lambda: _tell_checks(checks))
+        return
     body, query = {"gate": gate, "reason": reason}, _environment(session, version)
     _show(session, session.client.post(_path(session, version, "waivers"), body, query))
 
@@ -125,6 +140,14 @@ def _gates(row: dict[str, Any]) -> str:
     return "passed" if row["passed"] else f"failed: {', '.join(row['failed']) or 'none was asked'}"
 
 
+def _tell_checks(checks: list[dict[str, Any]]) -> None:
+    for each in checks:
+        mark = "waived" if each["waiver"] else each["outcome"]
+        click.echo(f"  {mark}  {each['name']} in {each['environment']}: {each['message']}")
+        if each["waiver"]:
+            click.echo(f"          waived by {each['waiver']['actor']}: {each['waiver']['reason']}")
+
+
 def _show(session: Session, found: dict[str, Any]) -> None:
     def human() -> None:
         row, package = found["row"], found["package"]
@@ -139,6 +162,7 @@ def _show(session: Session, found: dict[str, Any]) -> None:
             click.echo(f"  {mark}  {gate['name']}: {gate['reason']}")
             if gate["waiver"]:
                 click.echo(f"          waived by {gate['waiver']['actor']}: {gate['waiver']['reason']}")
+        _tell_checks(found.get("checks", []))
 
     session.show(found, human)
 

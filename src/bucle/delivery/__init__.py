@@ -45,6 +45,7 @@ from bucle.delivery.rollouts.looking import (
 )
 from bucle.delivery.rollouts.prospects import Prospect
 from bucle.delivery.rollouts.rollout import Point, Rollout
+from bucle.delivery.trials import CandidateResult, candidate_checks, waive_candidate
 
 __all__ = [
     "CHECKS",
@@ -53,6 +54,7 @@ __all__ = [
     "TEST",
     "ArmShown",
     "Bench",
+    "CandidateResult",
     "Check",
     "CheckResult",
     "CheckRun",
@@ -87,6 +89,7 @@ __all__ = [
     "advance",
     "alpha_of",
     "approve",
+    "candidate_checks",
     "checkout_of",
     "count_decisions",
     "deploy_automatically",
@@ -111,4 +114,5 @@ __all__ = [
     "roll_back",
     "running_rollouts",
     "show",
+    "waive_candidate",
 ]

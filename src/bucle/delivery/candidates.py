@@ -3,17 +3,21 @@
 They come after the gates and before anything is decided, in a child of their own, which no traffic reaches.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from bucle.artifacts import refer
 from bucle.delivery.checks.contract import problems
 from bucle.delivery.checks.load import example_vectors, load_candidate
 from bucle.delivery.checks.replay import replay_service
 from bucle.delivery.errors import CandidateFailed
 from bucle.delivery.events import CandidateChecked
-from bucle.delivery.results import Finding, Kind, Verdict, failed, passed
+from bucle.delivery.results import Finding, Kind, Verdict, failed, passed, report
+from bucle.delivery.store import insert_trial, select_waived
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import Scope, because, within
 from bucle.project import LoadTerms
@@ -34,6 +38,7 @@ class Trial:
     terms: LoadTerms
     pool: ServicePool
     where: str | None
+    log: Path
 
     def ask(self, vectors: list[list[float | None]]) -> Sequence[float | str | None]:
         """Return the candidate's outputs."""
@@ -49,67 +54,86 @@ class CandidateCheck:
     run: Callable[[Trial], Verdict]
 
 
+class Tried(NamedTuple):
+    """A check that was made of a candidate; `log` is an artifact."""
+
+    check: CandidateCheck
+    verdict: Verdict
+    seconds: float
+    log: str
+
+
 def must_pass(
     delivery: "Delivery", scope: Scope, code: Code, candidates: Sequence[Candidate], terms: LoadTerms, evidence: Sequence[int]
 ) -> list[int]:
     """Check candidates, because of the `evidence` for their model, and return the results' events: the promotion rests on them.
 
-    Raises `delivery/candidate-failed` for the first that fails a check; the results are recorded also then.
+    Raises `delivery/candidate-failed` for the first that fails a check that nobody waived; the results are recorded also then.
     """
     places = {record.name: record.where for record in code.description.of("service")}
     events: list[int] = []
     for candidate in candidates:
-        pool = ServicePool(runner_starter(delivery.home, delivery.home.folder("artifacts")))
-        try:
-            trial = Trial(delivery, scope, candidate, terms, pool, places.get(candidate.service))
-            verdicts = [(check, *_decide(check, trial)) for check in CANDIDATE_CHECKS]
-        finally:
-            pool.close()
+        with tempfile.NamedTemporaryFile(dir=delivery.home.folder("tmp"), suffix=".log") as file:
+            log = Path(file.name)
+            pool = ServicePool(runner_starter(delivery.home, delivery.home.folder("artifacts"), log))
+            try:
+                trial = Trial(delivery, scope, candidate, terms, pool, places.get(candidate.service), log)
+                tried = [_decide(check, trial) for check in CANDIDATE_CHECKS]
+            finally:
+                pool.close()
         with because(*evidence):
-            events += _record(trial, verdicts)
-        _refuse(trial, [(check, verdict) for check, verdict, _ in verdicts if verdict.outcome == "failed"])
+            events += _record(trial, tried)
+        with delivery.home.ledger.read() as reader:
+            waived = select_waived(reader, scope, candidate.model_version)
+        failures = [each for each in tried if each.verdict.outcome == "failed"]
+        events += [waived[each.check.name] for each in failures if each.check.name in waived]
+        _refuse(trial, [each for each in failures if each.check.name not in waived])
     return events
 
 
-def _decide(check: CandidateCheck, trial: Trial) -> tuple[Verdict, float]:
-    begun = time.monotonic()
+def _decide(check: CandidateCheck, trial: Trial) -> Tried:
+    begun, told = time.monotonic(), trial.log.stat().st_size
     try:
         verdict = check.run(trial)
     except (BucleError, RemoteError) as error:
         said = f"{trial.candidate.service}: {error.code}: {error.text}"
         verdict = failed([Finding(said, error.where or trial.where, error.next_step)])
-    return verdict, time.monotonic() - begun
+    seconds = time.monotonic() - begun
+    printed = trial.log.read_bytes()[told:]
+    log = trial.delivery.artifacts.put_bytes("\n".join((*report(check.name, verdict, seconds), "")).encode() + printed)
+    return Tried(check, verdict, seconds, log)
 
 
-def _record(trial: Trial, verdicts: Sequence[tuple[CandidateCheck, Verdict, float]]) -> list[int]:
-    candidate = trial.candidate
+def _record(trial: Trial, tried: Sequence[Tried]) -> list[int]:
+    candidate, events = trial.candidate, []
     with trial.delivery.home.ledger.write() as transaction, within(trial.scope):
-        return [
-            transaction.emit(
-                CandidateChecked(
-                    target=f"{candidate.model}@{candidate.version}",
-                    service=candidate.service,
-                    name=check.name,
-                    check_kind=check.kind,
-                    outcome=verdict.outcome,
-                    message=verdict.message,
-                    seconds=round(seconds, 3),
-                ),
-                candidate.model_version,
+        for check, verdict, seconds, log in tried:
+            checked = CandidateChecked(
+                target=f"{candidate.model}@{candidate.version}",
+                service=candidate.service,
+                name=check.name,
+                check_kind=check.kind,
+                outcome=verdict.outcome,
+                message=verdict.message,
+                seconds=round(seconds, 3),
+                log=log,
             )
-            for check, verdict, seconds in verdicts
-        ]
+            event = transaction.emit(checked, candidate.model_version)
+            insert_trial(transaction, trial.scope, candidate, (event, check.name, check.kind, log), verdict, seconds)
+            refer(transaction, log, candidate.model_version, f"log:{event}")
+            events.append(event)
+    return events
 
 
-def _refuse(trial: Trial, failures: Sequence[tuple[CandidateCheck, Verdict]]) -> None:
+def _refuse(trial: Trial, failures: Sequence[Tried]) -> None:
     if not failures:
         return
-    finding = failures[0][1].findings[0]
+    finding = failures[0].verdict.findings[0]
     raise CandidateFailed(
         target=f"{trial.candidate.model}@{trial.candidate.version}",
         environment=trial.scope.environment,
-        checks=", ".join(check.name for check, _ in failures),
-        reason="; ".join(verdict.message for _, verdict in failures),
+        checks=", ".join(each.check.name for each in failures),
+        reason="; ".join(each.verdict.message for each in failures),
         advice=finding.next or "Train a better one.",
         where=finding.where,
     )

@@ -18,7 +18,7 @@ from bucle.delivery.events import CheckFinished, ChecksFinished, ChecksInterrupt
 from bucle.delivery.policies import automatic_environments
 from bucle.delivery.releases import TEST, deploy_release, make_release, refuse_release
 from bucle.delivery.repositories import Commit, Repository, open_repository
-from bucle.delivery.results import CheckRun, Finding, Verdict, failed, get_check_run, skipped
+from bucle.delivery.results import CheckRun, Finding, Verdict, failed, get_check_run, report, skipped
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import Home, Scope, Transaction, acting, because, current_context, new_id, within
 from bucle.pipelines import Runs
@@ -181,7 +181,7 @@ class Checker:
                 if verdict.outcome == "failed" or missing is not None:
                     blocked.add(check.name)
                 self._record(run, position, check, verdict, seconds, log)
-                for line in report(check, verdict, seconds):
+                for line in report(check.name, verdict, seconds):
                     say(line)
         self._finish(run, bench, time.monotonic() - begun)
 
@@ -214,7 +214,7 @@ class Checker:
                 _log.exception("check %s of %s", check.name, bench.checkout.commit)
                 verdict = failed([Finding(f"the check itself broke: {type(error).__name__}", None, "See `bucle logs`.")])
             with bench.log.open("a", encoding="utf-8") as written:
-                written.write("\n".join(report(check, verdict, time.monotonic() - begun)) + "\n")
+                written.write("\n".join(report(check.name, verdict, time.monotonic() - begun)) + "\n")
             log = self._artifacts.put_bytes(bench.log.read_bytes())
         return verdict, time.monotonic() - begun, log
 
@@ -290,19 +290,6 @@ def file_of(root: Path, project: str) -> ProjectFile:
     if file.name != project:
         raise WrongProject(project=project, named=file.name, where="bucle.toml")
     return file
-
-
-def report(check: Check, verdict: Verdict, seconds: float) -> list[str]:
-    """Return a check's result in lines for people: a failed one with file, line and what to do."""
-    mark = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}[verdict.outcome]
-    lines = [f"{mark:>7}  {check.name:<16} {verdict.message}  ({seconds:.1f} s)"]
-    for finding in verdict.findings[:10]:
-        lines.append(f"         {finding.where}: {finding.message}" if finding.where else f"         {finding.message}")
-        if finding.next:
-            lines.append(f"           next: {finding.next}")
-    if len(verdict.findings) > 10:
-        lines.append(f"         and {len(verdict.findings) - 10} more")
-    return lines
 
 
 def _finding(error: BucleError | RemoteError) -> Finding:

@@ -117,7 +117,10 @@ class PromotionRefused(Event, kind="delivery.promotion_refused", version=1):
 
 @dataclass(frozen=True, slots=True)
 class CandidateChecked(Event, kind="delivery.candidate_checked", version=1):
-    """A model version was checked as it is to answer for a service, before it does. The subject is the model version."""
+    """A model version was checked as it is to answer for a service, before it does. The subject is the model version.
+
+    `log` is an artifact with what was found and what the model printed.
+    """
 
     target: str
     service: str
@@ -126,6 +129,16 @@ class CandidateChecked(Event, kind="delivery.candidate_checked", version=1):
     outcome: str
     message: str
     seconds: float
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateWaived(Event, kind="delivery.candidate_waived", version=1):
+    """A person lets a model version answer in an environment although it failed a check there. The subject is the version."""
+
+    target: str
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,19 @@ def failed(findings: list[Finding]) -> Verdict:
     return Verdict("failed", findings[0].message + more, findings)
 
 
+def report(name: str, verdict: Verdict, seconds: float) -> list[str]:
+    """Return a check's result in lines for people: a failed one with file, line and what to do."""
+    mark = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}[verdict.outcome]
+    lines = [f"{mark:>7}  {name:<16} {verdict.message}  ({seconds:.1f} s)"]
+    for finding in verdict.findings[:10]:
+        lines.append(f"         {finding.where}: {finding.message}" if finding.where else f"         {finding.message}")
+        if finding.next:
+            lines.append(f"           next: {finding.next}")
+    if len(verdict.findings) > 10:
+        lines.append(f"         and {len(verdict.findings) - 10} more")
+    return lines
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """How one named check of a commit ended; `log` is an artifact with everything that it printed."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bucle.delivery.rows import fields_of, json_of
-from bucle.ledger import Reader, Row, Transaction, from_us
+from bucle.ledger import Reader, Row, Scope, Transaction, from_us
 
 if TYPE_CHECKING:
     from bucle.delivery.promotions import Promotion
     from bucle.delivery.releases import Release, ReleaseDeployment
     from bucle.delivery.results import CheckRun, Verdict
+    from bucle.delivery.trials import CandidateResult
+    from bucle.serving import Candidate
 
 AnyReader = Reader | Transaction
 _JSON = ("versions", "findings", "authors", "evidence")
@@ -36,6 +38,22 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 SELECT_RESULTS = "SELECT * FROM check_result WHERE run = ? AND attempt = ? ORDER BY position"
 
+INSERT_TRIAL = """
+INSERT INTO candidate_check (event, project, environment, model_version, service, name, kind, outcome, message, findings, log,
+  duration_us, at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SELECT_TRIALS = """
+SELECT * FROM candidate_check each WHERE project = ? AND model_version = ? AND NOT EXISTS (
+  SELECT 1 FROM candidate_check later WHERE later.model_version = each.model_version AND later.event > each.event
+    AND later.environment = each.environment AND later.service = each.service AND later.name = each.name)
+ORDER BY event
+"""
+SELECT_WAIVERS = "SELECT * FROM candidate_waiver WHERE model_version = ?"
+INSERT_WAIVER = """
+INSERT INTO candidate_waiver (event, model_version, environment, name, actor, role, reason, at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 INSERT_RELEASE = """
 INSERT INTO release (id, project, commit_sha, lock, versions, digest, author, requester, check_run, created_us, event)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -76,6 +94,47 @@ def insert_check_run(
     now_us = transaction.clock.now_us()
     values = (id, project, environment, commit, author, wanted, requester, role, cause, now_us)
     transaction.execute(INSERT_CHECK_RUN, values)
+
+
+def insert_trial(
+    transaction: Transaction,
+    scope: Scope,
+    candidate: "Candidate",
+    named: tuple[int, str, str, str],
+    verdict: "Verdict",
+    seconds: float,
+) -> None:
+    """Write the result of one check of a candidate; `named` is its event, the check's name and kind, and its log."""
+    event, name, kind, log = named
+    what = (candidate.model_version, candidate.service, name, kind, verdict.outcome, verdict.message)
+    told = (json_of(verdict.findings), log, int(seconds * 1e6), transaction.clock.now_us())
+    transaction.execute(INSERT_TRIAL, (event, scope.project, scope.environment, *what, *told))
+
+
+def select_trials(reader: AnyReader, project: str, model_version: str) -> list["CandidateResult"]:
+    """Return the newest result of each check of a version, with the waivers that there are."""
+    from bucle.delivery.trials import CandidateResult
+
+    waived = {(each["environment"], each["name"]): each for each in reader.rows(SELECT_WAIVERS, (model_version,))}
+    found: list[CandidateResult] = []
+    for row in reader.rows(SELECT_TRIALS, (project, model_version)):
+        waiver = waived.get((row["environment"], row["name"])) if row["outcome"] == "failed" else None
+        fields = fields_of(row, _JSON, seconds=row["duration_us"] / 1e6, waiver=fields_of(waiver, _JSON) if waiver else None)
+        found.append(msgspec.convert(fields, CandidateResult))
+    return found
+
+
+def insert_waiver(
+    transaction: Transaction, version: str, name: str, scope: Scope, who: tuple[str, str], why: str, event: int
+) -> None:
+    """Write that somebody lets a version pass a check that it failed."""
+    transaction.execute(INSERT_WAIVER, (event, version, scope.environment, name, *who, why, transaction.clock.now_us()))
+
+
+def select_waived(reader: AnyReader, scope: Scope, model_version: str) -> dict[str, int]:
+    """Return the checks that a version need not pass in an environment, and the events that say so."""
+    rows = reader.rows(SELECT_WAIVERS, (model_version,))
+    return {each["name"]: each["event"] for each in rows if each["environment"] == scope.environment}
 
 
 def begin_check_run(transaction: Transaction, id: str) -> None:

@@ -9,6 +9,7 @@ from bucle.registry.gates import Champion, Gate, GateResult, GateSpec, Judgement
 from bucle.registry.labels import (
     AliasChange,
     alias_history,
+    must_be_a_word,
     remove_alias,
     retire_version,
     set_alias,
@@ -108,6 +109,7 @@ __all__ = [
     "load_in_child",
     "load_model",
     "load_package",
+    "must_be_a_word",
     "package_model",
     "production_version",
     "read_evaluation",

@@ -34,21 +34,28 @@ def waive_gate(tx: Transaction, version_id: str, gate: str, reason: str) -> Mode
 
     Raises `registry/unknown-gate`, `registry/bad-waiver`.
     """
-    version, context = version_of_id(tx, version_id), current_context()
+    version = version_of_id(tx, version_id)
     held = next((each for each in version.gates if each.name == gate), None)
     if held is None:
         raise UnknownGate(version=version.name, name=gate[:60], gates=", ".join(each.name for each in version.gates))
     if held.cleared:
         raise BadWaiver(gate=gate, problem="it passed" if held.passed else "it is waived already")
-    if context.role == "system" or not context.actor or ":" in context.actor:
-        raise BadWaiver(gate=gate, problem="no person is named")
-    if len(reason.strip()) < SHORTEST_REASON:
-        raise BadWaiver(gate=gate, problem=f"the reason has fewer than {SHORTEST_REASON} characters")
+    must_be_a_word(gate, reason)
+    context = current_context()
     with because(held.event, version.event):
         seq = tx.emit(GateWaived(version.model, version.version, gate, reason.strip()), version.id)
     values = (version.id, gate, context.actor, context.role, reason.strip(), tx.clock.now_us(), seq)
     tx.execute(store.INSERT_WAIVER, values)
     return version_of_id(tx, version_id)
+
+
+def must_be_a_word(gate: str, reason: str) -> None:
+    """Raise `registry/bad-waiver` unless a person waives, and says why."""
+    context = current_context()
+    if context.role == "system" or not context.actor or ":" in context.actor:
+        raise BadWaiver(gate=gate, problem="no person is named")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise BadWaiver(gate=gate, problem=f"the reason has fewer than {SHORTEST_REASON} characters")
 
 
 def set_alias(tx: Transaction, version_id: str, alias: str) -> ModelVersion:

@@ -126,3 +126,32 @@ CREATE TABLE rollout_point (
   judgements TEXT NOT NULL,
   PRIMARY KEY (rollout, number)
 );
+
+CREATE TABLE candidate_check (
+  event BIGINT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  model_version TEXT NOT NULL,
+  service TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  message TEXT NOT NULL,
+  findings TEXT NOT NULL,
+  log TEXT NOT NULL,
+  duration_us BIGINT NOT NULL,
+  at_us BIGINT NOT NULL
+);
+CREATE INDEX candidate_check_version ON candidate_check (model_version, event);
+
+CREATE TABLE candidate_waiver (
+  event BIGINT PRIMARY KEY,
+  model_version TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  name TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  role TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  at_us BIGINT NOT NULL,
+  UNIQUE (model_version, environment, name)
+);

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from bucle.delivery import CandidateResult
 from bucle.registry import ModelSummary, ModelVersion, get_version, list_models, list_versions
+from bucle.server.api.candidates import visible_checks
 from bucle.server.pages.page import Page
 from bucle.server.routing import Call
 
@@ -17,10 +19,11 @@ class ModelsDocument:
 
 @dataclass(frozen=True, slots=True)
 class VersionDocument:
-    """One version and, to stand beside it, the one that it may follow."""
+    """One version, the one that it may follow, and what its checks found where it was to answer."""
 
     version: ModelVersion
     previous: ModelVersion | None
+    checks: list[CandidateResult]
 
 
 def models_document(call: Call) -> ModelsDocument:
@@ -36,7 +39,8 @@ def version_document(call: Call) -> VersionDocument:
     with call.house.ledger.read() as reader:
         version = get_version(reader, project, model, call.path["version"])
         previous = get_version(reader, project, model, version.previous) if version.previous else None
-    return VersionDocument(version, previous)
+        checks = visible_checks(call, reader, version)
+    return VersionDocument(version, previous, checks)
 
 
 PAGES = (
@@ -47,6 +51,6 @@ PAGES = (
         version_document,
         "registry.read",
         "Model version.",
-        live=("registry.", "serving.deployed"),
+        live=("registry.", "serving.deployed", "delivery.candidate_"),
     ),
 )
