@@ -195,6 +195,19 @@ def test_a_much_slower_challenger_is_found_and_a_little_slower_one_tolerated(fac
     assert evidence.judgement(LATENCY).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("champion", "challenger", "said"),
+    [
+        ([], [], "No answer of the challenger or the champion has been timed yet: undecided"),
+        ([20.0], [], "No answer of the challenger has been timed yet: undecided"),
+        ([], [20.0], "No answer of the champion has been timed yet: undecided"),
+    ],
+)
+def test_latencies_that_are_not_there_yet_are_said_to_be_so(champion: list[float], challenger: list[float], said: str) -> None:
+    evidence = LatencyEvidence().update(histogram(champion), histogram(challenger))
+    assert evidence.judgement(LATENCY).sentence.startswith(said)
+
+
 def test_what_is_slower_but_fast_is_tolerated() -> None:
     evidence = LatencyEvidence()
     for _ in range(60):

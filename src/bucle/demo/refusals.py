@@ -95,8 +95,16 @@ def refuse_leak(stage: Stage) -> bool:
     return refused
 
 
-def roll_back_gusts(stage: Stage, weeks: Weeks) -> bool:
-    """Ana's gusts pass every check and fail once the feed leaves them out; return whether the canary took them back."""
+@dataclass(frozen=True, slots=True)
+class Gusts:
+    """The version that learned from gusts, if it came that far, and why the canary did not take it back; "" when it did."""
+
+    version: int | None
+    why_not: str
+
+
+def roll_back_gusts(stage: Stage, weeks: Weeks) -> Gusts:
+    """Ana's gusts pass every check and fail once the feed leaves them out: the canary takes them back."""
     stage.say(say("demo.gusts"))
     _apply(stage, _GUSTS)
     file = stage.directory / "flights" / "__init__.py"
@@ -105,7 +113,7 @@ def roll_back_gusts(stage: Stage, weeks: Weeks) -> bool:
     checked = push(stage, "ana")
     if checked["state"] != "passed":
         stage.say(say("demo.gusts_refused"))
-        return False
+        return Gusts(None, say("demo.gusts_refused"))
     for environment, approver in (("staging", "carla"), ("production", "elena")):
         promote(stage, f"release:{checked['commit']}", environment, approver)
     version = train(stage, "carla")
@@ -117,8 +125,8 @@ def roll_back_gusts(stage: Stage, weeks: Weeks) -> bool:
     for hour in weeks.following_hours(NO_GUSTS_FROM + _PATIENCE):
         weeks.live(hour)
         if (state := following.look()) != "running":
-            return state == "rolled back"
-    return False
+            return Gusts(version, "" if state == "rolled back" else say("demo.gusts_passed", version=version))
+    return Gusts(version, say("demo.still_on_its_way", version=version))
 
 
 def _waive(stage: Stage, version: int) -> None:

@@ -10,7 +10,7 @@ from bucle.demo.beginning import MARK, begin, look_at_data
 from bucle.demo.experiments import experiment
 from bucle.demo.looking_back import look_back
 from bucle.demo.measuring import Meter
-from bucle.demo.outcome import Outcome, StepShown, causal_chain, shown_steps
+from bucle.demo.outcome import Missing, Outcome, StepShown, Told, causal_chain, find_missing, shown_steps
 from bucle.demo.refusals import refuse_leak, roll_back_gusts
 from bucle.demo.releasing import deliver, newest_event, train_and_deploy
 from bucle.demo.stage import Stage
@@ -37,7 +37,7 @@ def tell(options: Options, narrate: Callable[[str], None]) -> Outcome:
         with meter.chapter("1 a project"):
             stage = begin(options.directory, options.port, narrate)
         try:
-            steps, chain = _play(stage, meter)
+            steps, chain, missing = _play(stage, meter)
         finally:
             if not options.keep:
                 stage.command("down")
@@ -46,10 +46,12 @@ def tell(options: Options, narrate: Callable[[str], None]) -> Outcome:
         stage.say(f"  {chapter.seconds:6.1f} s  {chapter.name}")
     if meter.peak_mb is not None:
         stage.say(say("demo.memory", peak=meter.peak_mb))
-    return Outcome(True, seconds, steps, chain, meter.chapters, meter.peak_mb)
+    for each in missing:
+        stage.say(say("demo.missing", what=each.what, why=each.why))
+    return Outcome(not missing, missing, seconds, steps, chain, meter.chapters, meter.peak_mb)
 
 
-def _play(stage: Stage, meter: Meter) -> tuple[list[StepShown], list[int]]:
+def _play(stage: Stage, meter: Meter) -> tuple[list[StepShown], list[int], list[Missing]]:
     weeks = Weeks(stage)
     with meter.chapter("1 its data"):
         look_at_data(stage)
@@ -62,15 +64,17 @@ def _play(stage: Stage, meter: Meter) -> tuple[list[StepShown], list[int]]:
     with meter.chapter("4-6 weeks"):
         weeks.play()
     with meter.chapter("7 a leak"):
-        refuse_leak(stage)
+        refused = refuse_leak(stage)
     with meter.chapter("7 a bad release"):
-        roll_back_gusts(stage, weeks)
+        gusts = roll_back_gusts(stage, weeks)
     with meter.chapter("8 looking back"):
         last = weeks.last or newest_event(stage, "monitoring.window_evaluated") or 1
         steps = stage.call("ana", shown_steps)
         chain = stage.call("ana", lambda client: causal_chain(client, last))
         look_back(stage, steps, chain)
-    return steps, chain
+        told = Told(weeks.promoted, "" if weeks.promoted else weeks.why, refused, gusts.version, gusts.why_not)
+        missing = stage.call("ana", lambda client: find_missing(client, told))
+    return steps, chain, missing
 
 
 def clear(directory: Path) -> None:

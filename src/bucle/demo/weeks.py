@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 class Weeks:
     """What the weeks brought: alerts already told, retrainings already judged, the version that came to all traffic.
 
-    `last` is the seq of the event that the chain of causes leads to.
+    `last` is the seq of the event that the chain of causes leads to; `why` says what kept the last retraining from all traffic.
     """
 
     stage: Stage
@@ -36,6 +36,7 @@ class Weeks:
     until: datetime = BEGINS + LONGEST
     candidate: int = 0
     promoted: int | None = None
+    why: str = field(default_factory=lambda: say("demo.none_asked"))
     last: int | None = None
     at: datetime = BEGINS
 
@@ -49,7 +50,7 @@ class Weeks:
             if hour.begins.hour == BEGINS.hour:
                 self._morning(hour)
         if self.promoted is None:
-            self.stage.say(say("demo.no_second"))
+            self.stage.say(say("demo.no_second", why=self.why))
 
     def live(self, hour: Hour) -> None:
         """Move the clock to this hour; labels of what has landed come in, what departs is predicted."""
@@ -107,6 +108,7 @@ class Weeks:
                 continue
             self.judged.add(run["id"])
             say_run(self.stage, run["id"], run["status"])
+            self.why = say("demo.run_ended", id=run["id"], status=run["status"])
             self._judge(run)
 
     def _judge(self, run: dict[str, Any]) -> None:
@@ -117,11 +119,13 @@ class Weeks:
         number = int(version["version"])
         self.last = newest_event(self.stage, "registry.version_registered")
         if not show_gates(self.stage, number):
-            self.stage.say(say("demo.refused", version=number))
+            self.why = say("demo.refused", version=number)
+            self.stage.say(self.why)
             return
         promote(self.stage, f"delay@{number}", "production", "elena")
         self.last = newest_event(self.stage, "serving.deployed")
         self.candidate, self.following = number, Following(self.stage, number)
+        self.why = say("demo.still_on_its_way", version=number)
 
     def _rollout_ended(self, state: str, hour: Hour) -> None:
         """Note that the version has all traffic; one that went back leaves the loop to ask again."""
@@ -129,6 +133,8 @@ class Weeks:
         if state == "completed":
             self.promoted, self.until = self.candidate, hour.begins + _DAY
             self.last = newest_event(self.stage, "delivery.rollout_completed") or self.last
+        else:
+            self.why = say("demo.went_back", version=self.candidate)
 
 
 def _advance(stage: Stage, to: datetime) -> None:

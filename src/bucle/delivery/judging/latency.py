@@ -69,8 +69,12 @@ class LatencyEvidence(msgspec.Struct, frozen=True):
     def judgement(self, alpha: float) -> Judgement:
         """Return what the evidence amounts to."""
         verdict, evidence = verdict_of(*self.highest, alpha), (bounded(log_worse(self.worse)), bounded(self.highest[0]))
-        times = {"challenger": _quantile(self.challenger), "champion": _quantile(self.champion)}
-        return judgement_of("latency", evidence, 1 / alpha, verdict, sum(self.challenger), **times)
+        arms = {"challenger": self.challenger, "champion": self.champion}
+        silent = [name for name, histogram in arms.items() if not any(histogram)]
+        text = f"untimed_{'_'.join(silent)}" if silent else "latency"
+        times = {} if silent else {name: _quantile(histogram) for name, histogram in arms.items()}
+        found = judgement_of(text, evidence, 1 / alpha, verdict, sum(self.challenger), **times)
+        return msgspec.structs.replace(found, name="latency")
 
 
 _NONE = (0,) * (len(LATENCY_EDGES_MS) + 1)
@@ -95,8 +99,6 @@ def _sum(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
 
 def _quantile(histogram: Sequence[int]) -> Phrase:
     reached, total = 0, sum(histogram)
-    if not total:
-        return Phrase("judge.no_time")
     for bound, count in zip(LATENCY_EDGES_MS, histogram, strict=False):
         reached += count
         if reached >= 0.95 * total:
