@@ -11,10 +11,11 @@ from tests.live import up
 
 import bucle
 from bucle.client import Client, ConnectionLost, NeedsServer, NoProject
-from bucle.client.errors import NoAnswer
+from bucle.client.errors import NoAnswer, NotBucle
 from bucle.client.transports import HTTPTransport
 from bucle.errors import BucleError, RemoteError
 from bucle.ledger import EventFilter, Home, Subscription, find_server
+from bucle.messages import translate_error
 
 
 class WhoAmI(msgspec.Struct):
@@ -218,3 +219,24 @@ def test_what_is_no_public_name_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = bucle.nothing
     assert {"connect", "Client"} <= set(dir(bucle))
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 abc\r\n\r\n", b"220 mail\r\n"])
+def test_a_port_of_another_program_is_said_to_be_no_bucle(greeting: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                connection.recv(10_000)
+                connection.sendall(greeting)
+                connection.close()
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        client = bucle.connect(f"http://127.0.0.1:{listener.getsockname()[1]}", patience=0)
+        for ask in (lambda: client.get("/health"), lambda: list(client.stream("/api/v1/events/stream"))):
+            with pytest.raises(NotBucle, match="its answer is no HTTP") as raised:
+                ask()
+            assert "su respuesta no es HTTP" in translate_error(raised.value, "es")[0]
+        thread.join()

@@ -1,5 +1,6 @@
 """The server as a process: ports, homes, streams, and what remains of it after kill -9."""
 
+import errno
 import http.client
 import json
 import random
@@ -16,6 +17,8 @@ from bucle.client import Client, ConnectionLost, Unreachable, connect
 from bucle.errors import RemoteError
 from bucle.identity import create_token, list_tokens
 from bucle.ledger import EventFilter, Home, find_server
+from bucle.server.errors import PortNotAllowed
+from bucle.server.process import listen
 
 
 @pytest.fixture
@@ -47,6 +50,18 @@ def test_a_port_in_use_is_refused_before_the_home_is_touched(tmp_path: Path) -> 
         refused = bucle("up", "--json", "--home", tmp_path / "home", "--port", taken.getsockname()[1])
     assert (refused.returncode, error(refused.stderr)) == (1, "server/port-in-use")
     assert not (tmp_path / "home").exists()
+
+
+def test_a_port_that_only_root_may_have_is_said_to_be_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, or where the system lets anybody have port 80: the refusal is made, the rest is real."""
+
+    def refuse(self: socket.socket, address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(PortNotAllowed, match=r"Only root may listen on port 80 of 127\.0\.0\.1") as refused:
+        listen("127.0.0.1", 80)
+    assert (refused.value.code, refused.value.where) == ("server/port-not-allowed", "--port")
 
 
 def test_a_second_server_on_a_home_is_refused_and_the_first_goes_on(server: Server, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from bucle.client.errors import NotBucle
 from bucle.client.transports import Answer
 from bucle.errors import RemoteError
+from bucle.messages import Phrase
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def value_of(answer: Answer, kind: Any, url: str) -> Any:
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except msgspec.DecodeError:
-        raise NotBucle(url=url, status=answer.status) from None
+        raise NotBucle(url=url, answer=Phrase("client.status", {"status": answer.status})) from None
 
 
 def raise_for(answer: Answer, url: str) -> NoReturn:
@@ -38,5 +39,5 @@ def raise_for(answer: Answer, url: str) -> NoReturn:
     try:
         problem = msgspec.json.decode(answer.body, type=_Problem)
     except msgspec.DecodeError:
-        raise NotBucle(url=url, status=answer.status) from None
+        raise NotBucle(url=url, answer=Phrase("client.status", {"status": answer.status})) from None
     raise RemoteError(problem.code, problem.detail, problem.where, problem.next, problem.status)

@@ -27,8 +27,8 @@ class NoAnswer(BucleError, code="client/no-answer", status=504):
 class NotBucle(BucleError, code="client/not-bucle", status=502):
     """Something else than bucle answers at the address."""
 
-    message = "What answers at {url} is not bucle (status {status})."
-    next = "Check BUCLE_URL."
+    message = "What answers at {url} is not bucle ({answer})."
+    next = "Check BUCLE_URL; the port may belong to another program."
 
 
 class BadURL(BucleError, code="client/bad-url"):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from bucle.client.errors import BadURL, ConnectionLost, NeedsServer, NoAnswer, Unreachable
+from bucle.client.errors import BadURL, ConnectionLost, NeedsServer, NoAnswer, NotBucle, Unreachable
+from bucle.messages import Phrase
 
 if TYPE_CHECKING:
     from bucle.server import House
@@ -64,7 +65,7 @@ class HTTPTransport:
         self._lock = threading.Lock()
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Path | None) -> Answer:
-        """Send a request. Raises `client/unreachable`, `client/connection-lost`, `client/no-answer`."""
+        """Send a request. Raises `client/unreachable`, `client/connection-lost`, `client/no-answer`, `client/not-bucle`."""
         with self._lock:
             kept = self._connection is not None
             try:
@@ -120,6 +121,8 @@ class HTTPTransport:
                 yield line.rstrip(b"\r\n")
         except (*_LOST, TimeoutError):
             raise ConnectionLost(url=self.url) from None
+        except http.client.HTTPException:
+            raise NotBucle(url=self.url, answer=Phrase("client.no_http")) from None
         finally:
             connection.close()
 
@@ -143,6 +146,11 @@ class HTTPTransport:
         except TimeoutError:
             self._drop()
             raise NoAnswer(url=self.url, seconds=self._timeout) from None
+        except _LOST:
+            raise
+        except http.client.HTTPException:
+            self._drop()
+            raise NotBucle(url=self.url, answer=Phrase("client.no_http")) from None
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection

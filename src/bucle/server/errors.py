@@ -129,6 +129,13 @@ class PortInUse(BucleError, code="server/port-in-use", status=409):
     next = "Choose another with --port, or --port 0 for any free one."
 
 
+class PortNotAllowed(BucleError, code="server/port-not-allowed", status=403):
+    """The system gives the port to root only."""
+
+    message = "Only root may listen on port {port} of {host}."
+    next = "Choose one from 1024 on with --port; a proxy in front of it can take port {port}."
+
+
 class BadAddress(BucleError, code="server/bad-address"):
     """The host to listen on is no address of this machine."""
 

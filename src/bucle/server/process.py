@@ -21,7 +21,7 @@ from bucle.ledger import Durability
 from bucle.monitoring import Network, NetworkPolicy
 from bucle.server.app import open_house, route_table
 from bucle.server.asgi import Application
-from bucle.server.errors import BadAddress, PortInUse, Unprotected
+from bucle.server.errors import BadAddress, PortInUse, PortNotAllowed, Unprotected
 from bucle.server.house import House
 from bucle.server.security import guard_for
 
@@ -49,7 +49,8 @@ class ServerOptions:
 def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
     """Answer until SIGTERM or SIGINT; `ready` is told the URL. The port and the home are checked before anything is done.
 
-    Raises `server/port-in-use`, `server/bad-address`, `server/unprotected`, `ledger/home-busy` and what `Home.open` raises.
+    Raises `server/port-in-use`, `server/port-not-allowed`, `server/bad-address`, `server/unprotected`, `ledger/home-busy` and
+    what `Home.open` raises.
     """
     with listen(options.host, options.port) as listener:
         house = open_house(options.home, "server", acts=options.role == "all", durability=options.durability)
@@ -71,7 +72,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address. Raises `server/port-in-use`, `server/bad-address`."""
+    """Return a socket bound to the address. Raises `server/port-in-use`, `server/port-not-allowed`, `server/bad-address`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only where it sees TCP
     try:
@@ -82,6 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise PortInUse(port=port, host=host, where="--port") from None
+        if isinstance(error, PermissionError):
+            raise PortNotAllowed(port=port, host=host, where="--port") from None
         raise BadAddress(host=f"{host}:{port}", where="--host") from None
     return listener
 
