@@ -28,6 +28,25 @@ class Facts(msgspec.Struct, frozen=True):
     group: int
 
 
+class Seen(msgspec.Struct, frozen=True):
+    modules: list[str]
+    drawn: list[float]
+
+
+def look(payload: Text, child: Any) -> Seen:
+    """Return what is imported, and a random number of each generator that projects use."""
+    import random
+
+    import numpy as np
+
+    return Seen(sorted(sys.modules), [random.random(), float(np.random.random())])
+
+
+def import_project(payload: Text, child: Any) -> Seen:
+    child.definitions()
+    return look(payload, child)
+
+
 def echo(payload: Text, child: Any) -> Text:
     return payload
 

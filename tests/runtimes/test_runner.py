@@ -18,8 +18,11 @@ import bucle
 from bucle.errors import RemoteError
 from bucle.messages import translate_error
 from bucle.project import Checkout, UnknownDefinition
-from bucle.runtimes import Limits, ProjectCodeFailed, Runner, RunnerDied, RunnerTimeout, Runtime, current_runtime
+from bucle.runtimes import Limits, ProjectCodeFailed, Runner, RunnerDied, RunnerTimeout, Runtime, Seedbed, current_runtime
 from bucle.runtimes.errors import RunnerNotStarted
+from bucle.runtimes.seedbed import Forked
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="children are forked, and die with their parent, on Linux only")
 
 
 def with_entries(runtime: Runtime) -> Runtime:
@@ -27,11 +30,37 @@ def with_entries(runtime: Runtime) -> Runtime:
     return replace(runtime, path_entries=(*runtime.path_entries, str(Path(entries.__file__).parent)))
 
 
-@pytest.fixture
-def runner(root: Path, tmp_path: Path) -> Iterator[Runner]:
-    runner = Runner.start(with_entries(current_runtime()), root, artifacts=tmp_path / "artifacts", log=tmp_path / "runner.log")
+LOCKED = replace(with_entries(current_runtime()), digest="blake3:locked")
+"""As a runtime that was installed from a lock: children of these are forked."""
+
+
+@pytest.fixture(scope="module")
+def seeds() -> Iterator[Seedbed]:
+    seeds = Seedbed()
+    yield seeds
+    seeds.close()
+
+
+@pytest.fixture(params=["started", pytest.param("forked", marks=linux)])
+def runner(root: Path, tmp_path: Path, request: pytest.FixtureRequest, seeds: Seedbed) -> Iterator[Runner]:
+    """All that holds for a child that was started holds for one that was forked off a seed."""
+    log = tmp_path / "runner.log"
+    if request.param == "started":
+        runner = Runner.start(with_entries(current_runtime()), root, artifacts=tmp_path / "artifacts", log=log)
+    else:
+        runner = forked(seeds, root, tmp_path / "artifacts", log)
     yield runner
     runner.kill()
+
+
+def forked(seeds: Seedbed, root: Path, artifacts: Path, log: Path | None = None, *, most: int = 500) -> Runner:
+    """Start children until one is forked: those that come before the seed is ready are started as ever."""
+    for _ in range(most):
+        runner = Runner.start(LOCKED, root, artifacts=artifacts, log=log, seeds=seeds)
+        if isinstance(runner._process, Forked):
+            return runner
+        runner.kill()
+    raise AssertionError("no seed ever was ready")
 
 
 def alive(pid: int) -> bool:

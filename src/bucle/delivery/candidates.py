@@ -75,7 +75,8 @@ def must_pass(
     for candidate in candidates:
         with tempfile.NamedTemporaryFile(dir=delivery.home.folder("tmp"), suffix=".log") as file:
             log = Path(file.name)
-            pool = ServicePool(runner_starter(delivery.home, delivery.home.folder("artifacts"), log))
+            start = runner_starter(delivery.home, delivery.home.folder("artifacts"), log, delivery.runners.seeds)
+            pool = ServicePool(start)
             try:
                 trial = Trial(delivery, scope, candidate, terms, pool, places.get(candidate.service), log)
                 tried = [_decide(check, trial) for check in CANDIDATE_CHECKS]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bucle.runtimes.locks import Lock, lock_requirements, read_lock
     from bucle.runtimes.pool import RunnerPool
     from bucle.runtimes.runner import Runner
+    from bucle.runtimes.seedbed import Seedbed
     from bucle.runtimes.uv import uv_version
     from bucle.runtimes.wheel import own_wheel
     from bucle.runtimes.wire import Limits
@@ -31,6 +32,7 @@ _FACE = {
     "RunnerPool": "pool",
     "RunnerTimeout": "errors",
     "Runtime": "interpreter",
+    "Seedbed": "seedbed",
     "current_runtime": "interpreter",
     "described_commit": "code",
     "ensure_runtime": "installation",
@@ -54,6 +56,7 @@ __all__ = [
     "RunnerPool",
     "RunnerTimeout",
     "Runtime",
+    "Seedbed",
     "current_runtime",
     "described_commit",
     "ensure_runtime",

@@ -103,7 +103,7 @@ def main(descriptor: int) -> None:
     if received is None or received[0] is not Kind.SETUP:
         return
     setup = msgspec.json.decode(received[1], type=Setup)
-    _die_with(setup.parent)
+    die_with(setup.parent)
     _limit(setup.limits)
     line = Line(channel)
     child = Child(Path(setup.root), Path(setup.artifacts), line.post)
@@ -209,7 +209,7 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Let the kernel kill this process when its parent dies. Linux only; elsewhere the closed socket ends the next wait."""
     if sys.platform != "linux":
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 from bucle.project import Checkout
 from bucle.runtimes.interpreter import Runtime
 from bucle.runtimes.runner import Runner
+from bucle.runtimes.seedbed import Seedbed
 from bucle.runtimes.wire import Limits
 
 _Key = tuple[str, str, str]
@@ -26,7 +27,8 @@ class RunnerPool:
     """Lends runners, each to one borrower at a time.
 
     Lending never waits, so that a borrower may borrow again without a deadlock; whoever starts work bounds how much runs at
-    once. `limit` is how many idle runners are kept warm, `idle_seconds` for how long; `limits` hold for each child.
+    once. `limit` is how many idle runners are kept warm, `idle_seconds` for how long; `limits` hold for each child. `seeds`
+    are for a process that lives long: children are forked off them, and end with the pool.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class RunnerPool:
         idle_seconds: float = 300,
         limits: Limits | None = None,
         preload: tuple[str, ...] = (),
+        seeds: Seedbed | None = None,
     ) -> None:
         self._limit, self._idle_seconds = limit, idle_seconds
         self._artifacts, self._logs = artifacts, logs
         self._limits, self._preload = limits or Limits(), preload
+        self.seeds = seeds
         self._idle: list[_Idle] = []
         self._lent: set[Runner] = set()
         self._turn = threading.Lock()
@@ -87,6 +91,8 @@ class RunnerPool:
             each.runner.close()
         for runner in lent:
             runner.kill()
+        if self.seeds is not None:
+            self.seeds.close()
 
     def _take(self, key: _Key) -> Runner | None:
         with self._turn:
@@ -100,7 +106,8 @@ class RunnerPool:
     def _start(self, runtime: Runtime, checkout: Checkout) -> Runner:
         log = None if self._logs is None else self._logs / "runners.log"
         artifacts, limits = self._artifacts, self._limits
-        return Runner.start(runtime, checkout.root, artifacts=artifacts, log=log, limits=limits, preload=self._preload)
+        preload, seeds = self._preload, self.seeds
+        return Runner.start(runtime, checkout.root, artifacts=artifacts, log=log, limits=limits, preload=preload, seeds=seeds)
 
     def _give_back(self, key: _Key, runner: Runner) -> None:
         ended: list[Runner] = []

@@ -17,12 +17,14 @@ import msgspec
 
 from bucle.runtimes.errors import ProjectCodeFailed, RunnerDied, RunnerNotStarted, RunnerTimeout
 from bucle.runtimes.interpreter import Runtime
+from bucle.runtimes.seedbed import Process, Seedbed
 from bucle.runtimes.wire import Call, Channel, CodeFailure, HouseFailure, Kind, Limits, ProtocolBroken, Setup
 
 T = TypeVar("T")
 Answer = Callable[[bytes], bytes]
 
 _BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from bucle.runtimes.child import main; main(int(sys.argv[1]))"
+_BOOT_SEED = "import sys; sys.path[:0] = sys.argv[2:]; from bucle.runtimes.seed import grow; grow(int(sys.argv[1]))"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
 _PASSED_ON_SUFFIXES = ("_NUM_THREADS", "_MAX_THREADS")
 _PASSED_ON_PREFIXES = ("OPENBLAS_",)
@@ -31,7 +33,7 @@ _PASSED_ON_PREFIXES = ("OPENBLAS_",)
 class Runner:
     """A child process. One call at a time; once it has timed out, died or broken the protocol it is of no more use."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", channel: Channel, log: Path | None) -> None:
+    def __init__(self, process: Process, channel: Channel, log: Path | None) -> None:
         self._process = process
         self._channel = channel
         self._log = log
@@ -49,21 +51,23 @@ class Runner:
         log: Path | None = None,
         limits: Limits | None = None,
         preload: tuple[str, ...] = (),
+        seeds: Seedbed | None = None,
     ) -> "Runner":
         """Start a child of `runtime` for the project in `root`; it imports `preload` without anybody waiting for it.
 
-        `log` takes the output of calls that name no log of their own. Raises `runtimes/runner-not-started`.
+        With `seeds` it is forked off one where there is one. `log` takes the output of calls that name no log of their own.
+        Raises `runtimes/runner-not-started`.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = _spawner().submit(_spawn, runtime, root, theirs.fileno(), log).result()
+                process, parent = _new_child(runtime, root, theirs.fileno(), log, seeds)
             except OSError as error:
                 ours.close()
                 reason = error.strerror or str(error)
                 raise RunnerNotStarted(python=runtime.python, reason=reason) from error
         runner = cls(process, Channel(ours, lambda: process.poll() is None), log)
-        setup = Setup(str(root), str(artifacts), os.getpid(), limits or Limits(), preload)
+        setup = Setup(str(root), str(artifacts), parent, limits or Limits(), preload)
         with contextlib.suppress(OSError):  # if it is dead already the first call says so
             runner._channel.send(Kind.SETUP, msgspec.json.encode(setup))
         return runner
@@ -168,7 +172,7 @@ class Runner:
             self._process.wait(timeout=2)
         killed_here = not self._usable
         self.kill()
-        code = self._process.returncode
+        code = self._process.wait()
         if killed_here:
             return "it was stopped"
         return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
@@ -191,8 +195,22 @@ def _spawner() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="bucle-spawner")
 
 
-def _spawn(runtime: Runtime, root: Path, descriptor: int, log: Path | None) -> "subprocess.Popen[bytes]":
-    command = [str(runtime.python), "-I", "-c", _BOOT, str(descriptor), *runtime.path_entries]
+def _new_child(runtime: Runtime, root: Path, descriptor: int, log: Path | None, seeds: Seedbed | None) -> tuple[Process, int]:
+    """Return a new child and the process id of its parent."""
+    if seeds is not None:
+
+        def start(control: int, folder: Path) -> "subprocess.Popen[bytes]":
+            return _spawner().submit(_spawn, runtime, folder, control, None, _BOOT_SEED).result()
+
+        with (log or Path(os.devnull)).open("ab") as output:
+            forked = seeds.fork(runtime, root, descriptor, output.fileno(), _minimal_environment(), start)
+        if forked is not None:
+            return forked
+    return _spawner().submit(_spawn, runtime, root, descriptor, log, _BOOT).result(), os.getpid()
+
+
+def _spawn(runtime: Runtime, root: Path, descriptor: int, log: Path | None, boot: str) -> "subprocess.Popen[bytes]":
+    command = [str(runtime.python), "-I", "-c", boot, str(descriptor), *runtime.path_entries]
     with (log or Path(os.devnull)).open("ab") as output:
         return subprocess.Popen(
             command,

@@ -10,7 +10,7 @@ import msgspec
 from bucle.features import TrainingSetSpec, ViewSpec
 from bucle.ledger import Home, Scope
 from bucle.project import LOCK_NAME, Checkout, working_tree
-from bucle.runtimes import Code, Runner, Runtime, current_runtime, ensure_runtime, list_runtimes
+from bucle.runtimes import Code, Runner, Runtime, Seedbed, current_runtime, ensure_runtime, list_runtimes
 from bucle.serving.contract import Contract
 from bucle.serving.deployments import Candidate, Deployment
 from bucle.serving.errors import CodeGone, ContractBroken, WrongModel
@@ -66,7 +66,9 @@ def checkout_of(home: Home, deployment: Deployment) -> Checkout:
     return working_tree(root)
 
 
-def runner_starter(home: Home, artifacts: Path, log: Path | None = None) -> Callable[[Candidate], Runner]:
+def runner_starter(
+    home: Home, artifacts: Path, log: Path | None = None, seeds: Seedbed | None = None
+) -> Callable[[Candidate], Runner]:
     """Return the function that starts a child for a candidate: its code's folder, the runtime that it was planned with.
 
     What it prints goes to `log`, else to `logs/services/PROJECT/ENVIRONMENT/SERVICE.log` of the home.
@@ -77,7 +79,8 @@ def runner_starter(home: Home, artifacts: Path, log: Path | None = None) -> Call
         if not root.is_dir():
             raise CodeGone(service=candidate.service, root=root)
         told = log or _log(home, candidate)
-        return Runner.start(_runtime(home, candidate), root, artifacts=artifacts, log=told, preload=SERVING_MODULES)
+        runtime = _runtime(home, candidate)
+        return Runner.start(runtime, root, artifacts=artifacts, log=told, preload=SERVING_MODULES, seeds=seeds)
 
     return start
 

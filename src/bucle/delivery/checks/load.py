@@ -64,7 +64,7 @@ def check_load(bench: Bench) -> Verdict:
     terms = load_project_file(bench.checkout.root).environment(bench.scope.environment).load
     records = {record.name: record.where for record in bench.code.description.of("service")}
     verdicts: list[Verdict] = []
-    pool = ServicePool(runner_starter(bench.home, bench.home.folder("artifacts"), bench.log))
+    pool = ServicePool(runner_starter(bench.home, bench.home.folder("artifacts"), bench.log, bench.runners.seeds))
     try:
         for spec in bench.code.description.specs("service", ServiceSpec):
             if spec.model in packages:

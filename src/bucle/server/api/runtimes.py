@@ -2,7 +2,7 @@
 
 import os
 
-from bucle.runtimes import RunnerPool
+from bucle.runtimes import RunnerPool, Seedbed
 from bucle.server.house import Finding, House
 from bucle.server.routing import Route
 
@@ -11,7 +11,12 @@ def compose(house: House) -> None:
     """Put the pool of warm runners in."""
     logs = house.home.folder("logs") / "runners"
     logs.mkdir(exist_ok=True)
-    runners = RunnerPool(os.cpu_count() or 1, artifacts=house.artifacts.root, logs=logs)
+    runners = RunnerPool(
+        os.cpu_count() or 1,
+        artifacts=house.artifacts.root,
+        logs=logs,
+        seeds=Seedbed() if house.mode == "server" else None,
+    )
     house.add(runners)
     house.on_stop(runners.close)
     house.check_with(examine)

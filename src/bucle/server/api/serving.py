@@ -39,7 +39,8 @@ def compose(house: House) -> None:
     """Put the services in: children are started on first use, the prediction log is shipped in the background."""
     folder = house.home.folder("spool") / "predictions"
     power = house.ledger.durability == "power"
-    services = Services(house.ledger, folder, runner_starter(house.home, house.artifacts.root), power=power)
+    starter = runner_starter(house.home, house.artifacts.root, seeds=house.runners.seeds)
+    services = Services(house.ledger, folder, starter, power=power)
     house.add(services)
     changes = ("serving.deployed", "serving.withdrawn", "serving.challenger_withdrawn")
     house.subscribe(Subscription("serving-settle", changes, lambda event: services.settle()))
