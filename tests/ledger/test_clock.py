@@ -1,7 +1,12 @@
 """The home's clock: the world's, or one that moves only when it is told to."""
 
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.ledger.conftest import START
@@ -40,6 +45,54 @@ def test_a_move_that_fails_leaves_the_clock_where_it_was(replay: Home) -> None:
         replay.ledger.move_clock(START + HOUR, object())  # type: ignore[arg-type]
     assert replay.ledger.clock.now() == START
     assert replay.ledger.newest() == 0
+
+
+def test_moves_that_fail_together_leave_the_clock_where_it_is_stored(replay: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two moves and a write in one group, whose commit fails; the second move, which began from the first, is put back last."""
+    database, clock = replay.ledger._database, replay.ledger.clock
+    monkeypatch.setattr(database, "_writer", _NoCommit(database._writer))
+    refused: list[BaseException] = []
+    put_back = clock.put_back
+
+    def later(*given: Any) -> None:
+        time.sleep(0.2 if threading.current_thread().name == "2" else 0)
+        put_back(*given)
+
+    def move() -> None:
+        try:
+            replay.ledger.move_clock(START + int(threading.current_thread().name) * HOUR)
+        except sqlite3.OperationalError as error:
+            refused.append(error)
+
+    monkeypatch.setattr(clock, "put_back", later)
+    threads = [threading.Thread(target=move, name=name) for name in ("1", "2")]
+    with pytest.raises(sqlite3.OperationalError), database.write():
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            while database._waiting < number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 2
+    assert clock.now() == START
+    monkeypatch.undo()
+    replay.ledger.move_clock(START + HOUR)
+    assert clock.now() == START + HOUR
+
+
+class _NoCommit:
+    """A connection that cannot commit."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            raise sqlite3.OperationalError("cannot commit")
+        return self._connection.execute(sql, parameters)
 
 
 def test_the_wall_clock_cannot_be_moved(home: Home) -> None:

@@ -44,10 +44,11 @@ class Clock:
             writer.execute("UPDATE clock SET now_us = ? WHERE id = 1", (to_us(to),))
             self._now_us = to_us(to)
 
-    def put_back(self, now_us: int) -> None:
-        """Undo `move` after its transaction failed."""
+    def put_back(self, stored: Reader) -> None:
+        """Go back to what is stored after a transaction with a `move` failed: others of its group may have failed with it."""
+        row = stored.row("SELECT now_us FROM clock WHERE id = 1")
         with self._lock:
-            self._now_us = now_us
+            self._now_us = row["now_us"] if row is not None else self._now_us
 
 
 def load_clock(reader: Reader) -> Clock | None:

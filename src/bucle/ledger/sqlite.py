@@ -119,6 +119,12 @@ class Database:
         finally:
             self._give_back(connection)
 
+    @contextmanager
+    def at_rest(self) -> Iterator[Reader]:
+        """See what is written so far, also what waits for its commit, while nobody writes."""
+        with self._turn:
+            yield Reader(self._writer)
+
     def survive(self, durability: Durability) -> None:
         """Set what commits from now on survive."""
         with self._turn:

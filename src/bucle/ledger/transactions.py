@@ -187,16 +187,14 @@ class Ledger:
 
         Raises `ledger/clock-not-replay`, `ledger/clock-backwards`.
         """
-        before: int | None = None
         try:
             with self._database.write() as writer:
-                before = self.clock.now_us()
                 self.clock.move(writer, to)
                 transaction = Transaction(writer, self.clock)
                 seqs = [transaction.emit(event, "clock") for event in events]
         except BaseException:
-            if before is not None:
-                self.clock.put_back(before)
+            with self._database.at_rest() as stored:
+                self.clock.put_back(stored)
             raise
         self._tell()
         return seqs
