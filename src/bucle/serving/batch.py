@@ -1,5 +1,6 @@
 """Batch predictions over a file: features from the offline store, answers logged like all others (K-25, G-dep)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,9 +29,16 @@ class Batches:
     def predict(self, scope: Scope, service: str, file: Path, kind: str, *, name: str = "", client: str = "") -> Predictions:
         """Answer the rows of a file, each with the features of its own moment. Nothing is logged when a row is refused.
 
+        A request that comes again with its Idempotency-Key is answered as the first time, whatever is deployed by now; one that
+        died on the way is finished by the deployment that began it.
+
         Raises `serving/nothing-deployed`, `serving/bad-rows`, `serving/not-a-number` and the errors of requests.
         """
-        deployment = self._services.current(scope, service)
+        earlier = self._earlier()
+        if earlier and len(earlier[-1].predictions) < _CHUNK:
+            return _as_one(earlier)
+        began = self._services.deployment(earlier[0].deployment) if earlier else None
+        deployment = began or self._services.current(scope, service)
         code = load_code(self._home, self._runners, checkout_of(self._home, deployment))
         candidate, now_us = deployment.candidate, self._home.ledger.clock.now_us()
         order = ScoreOrder(
@@ -48,17 +56,28 @@ class Batches:
         if not rows:
             raise EmptyRequest(where=name or file.name)
         answered = [self._answered(place, row, candidate.model, candidate.version, service) for place, row in enumerate(rows)]
-        return self._log(answered, deployment, client)
+        return self._log(answered, deployment, client, earlier)
+
+    def _earlier(self) -> list[Predictions]:
+        """Return the pieces of the request at hand that were logged when it came before."""
+        parts: list[Predictions] = []
+        while (part := self._services.earlier(len(parts))) is not None:
+            parts.append(part)
+        return parts
 
     def _answered(self, place: int, row: ScoredRow, model: str, version: int, service: str) -> AnsweredRow:
         if row.output is None:
             raise NotANumber(model=model, version=version, row=place, service=service)
         return AnsweredRow(row.key, row.moment_us, row.inputs, row.output, row.unseen)
 
-    def _log(self, rows: list[AnsweredRow], deployment: Deployment, client: str) -> Predictions:
-        """Log the answers of a deployment in pieces, each shipped before the spool could fill, and return them as one."""
-        parts: list[Predictions] = []
-        for number, start in enumerate(range(0, len(rows), _CHUNK)):
-            parts.append(self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client, number))
+    def _log(self, rows: list[AnsweredRow], deployment: Deployment, client: str, earlier: Sequence[Predictions]) -> Predictions:
+        """Log the answers that are not yet, in pieces, each shipped before the spool could fill, and return all as one."""
+        parts = list(earlier)
+        for start in range(len(parts) * _CHUNK, len(rows), _CHUNK):
+            parts.append(self._services.answer(deployment, rows[start : start + _CHUNK], "offline", client, len(parts)))
             self._services.flush()
-        return msgspec.structs.replace(parts[0], predictions=[each for part in parts for each in part.predictions])
+        return _as_one(parts)
+
+
+def _as_one(parts: Sequence[Predictions]) -> Predictions:
+    return msgspec.structs.replace(parts[0], predictions=[each for part in parts for each in part.predictions])

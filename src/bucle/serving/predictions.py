@@ -137,9 +137,11 @@ class Services:
         Raises `serving/nothing-deployed`, `serving/missing-input` and the other errors of requests (docs/errors.md).
         """
         began = time.perf_counter()
-        earlier = self._repeats.logged(self._repeats.request_id())
+        request = self._repeats.request_id()
+        earlier = self._repeats.logged(request)
         if earlier:
-            return self._again(earlier, rows)
+            key = self.deployment(earlier[0].deployment).candidate.contract.key
+            return self._again(request, earlier, [row[key] if key else None for row in rows])
         live, duel = self._answering(scope, service)
         try:
             self._check_size(rows)
@@ -151,19 +153,28 @@ class Services:
         self.meter.answered(scope, service, len(rows), unseen, time.perf_counter() - began)
         return answer
 
+    def deployment(self, id: str) -> Deployment:
+        """Return a deployment, whether it answers now or not."""
+        with self._ledger.read() as reader:
+            return self._loaded(reader, id).deployment
+
+    def earlier(self, part: int) -> Predictions | None:
+        """Return what a part of the request at hand was answered when it came before; None when it is new."""
+        request = self._repeats.request_id(part)
+        logged = self._repeats.logged(request)
+        return self._again(request, logged, [each.key for each in logged]) if logged else None
+
     def answer(
         self, deployment: Deployment, rows: Sequence[AnsweredRow], store: str, client: str, part: int = 0
     ) -> Predictions:
         """Log what a deployment's model answered, features from `store`, and return it. Raises `serving/log-full`.
 
-        `part` counts the pieces of a request; one that was logged when the request came before is not logged again.
+        `part` counts the pieces of a request; one that was logged when the request came before is in `earlier`.
         """
         request = self._repeats.request_id(part)
-        ids = [each.id for each in self._repeats.logged(request)] if store == "offline" else []
-        if not ids:
-            ids = [new_id("pred") for _ in rows]
-            self.log.append(_logged(request, deployment, list(zip(ids, rows, strict=True)), store, client))
-            self._repeats.note(request)
+        ids = [new_id("pred") for _ in rows]
+        self.log.append(_logged(request, deployment, list(zip(ids, rows, strict=True)), store, client))
+        self._repeats.note(request)
         return _answer(request, [(deployment, id, row) for id, row in zip(ids, rows, strict=True)])
 
     def _answer(self, live: Live, rows: Sequence[Record], client: str) -> Predictions:
@@ -192,17 +203,16 @@ class Services:
         self.arms.tell(duel.split.rollout, urgent=any(each.failed for each in shared.observations))
         return _answer(request, answers, duel)
 
-    def _again(self, earlier: Sequence[LoggedAnswer], rows: Sequence[Record]) -> Predictions:
+    def _again(self, request: str, earlier: Sequence[LoggedAnswer], keys: Sequence[Value]) -> Predictions:
         """Return what a request was answered before: by the deployments of that time, whichever answer now."""
         with self._ledger.read() as reader:
             lives = {id: self._loaded(reader, id) for id in {each.deployment for each in earlier}}
         answers: list[tuple[Deployment, str, AnsweredRow]] = []
-        for each, row in zip(earlier, rows, strict=True):
+        for each, key in zip(earlier, keys, strict=True):
             live = lives[each.deployment]
-            key = live.encoder.contract.key
-            answered = AnsweredRow(row[key] if key else None, 0, each.inputs, each.output, live.encoder.unseen(each.inputs))
+            answered = AnsweredRow(key, 0, each.inputs, each.output, live.encoder.unseen(each.inputs))
             answers.append((live.deployment, each.id, answered))
-        return _answer(self._repeats.request_id(), answers)
+        return _answer(request, answers)
 
     def _answering(self, scope: Scope, service: str) -> tuple[Live, Duel | None]:
         """Return what answers for a service now and, during a rollout, both of its arms."""

@@ -17,6 +17,7 @@ class LoggedAnswer:
 
     id: str
     deployment: str
+    key: str | None
     inputs: list[Value]
     output: float
 
@@ -48,7 +49,7 @@ class Repeats:
         with self._ledger.read() as reader:
             rows = reader.rows(store.SELECT_OF_REQUEST, (request,))
         decode = msgspec.json.Decoder(list[Value]).decode
-        return [LoggedAnswer(row["id"], row["deployment"], decode(row["inputs"]), row["output"]) for row in rows]
+        return [LoggedAnswer(row["id"], row["deployment"], row["key"], decode(row["inputs"]), row["output"]) for row in rows]
 
     def note(self, request: str) -> None:
         """Remember that a request with a key went into the spool."""

@@ -88,7 +88,7 @@ ORDER BY as_of_us DESC, id DESC LIMIT 1
 """
 SELECT_MOMENT = "SELECT as_of_us FROM prediction WHERE id = ? AND project = ? AND environment = ? AND service = ?"
 
-SELECT_OF_REQUEST = "SELECT id, deployment, inputs, output FROM prediction WHERE request = ? ORDER BY id"
+SELECT_OF_REQUEST = "SELECT id, deployment, key, inputs, output FROM prediction WHERE request = ? ORDER BY id"
 
 COUNT_LABELS = """
 SELECT count(*) FROM label WHERE project = ? AND environment = ? AND service = ? AND as_of_us >= ? AND as_of_us < ?

@@ -13,6 +13,9 @@ from bucle.cli.main import root
 from bucle.cli.session import Session
 from bucle.errors import RemoteError
 from bucle.ledger import format_instant
+from bucle.server import idempotency
+from bucle.serving import Services
+from bucle.serving import batch as batches
 
 
 def rows(served, count: int = 60) -> list[dict[str, Any]]:
@@ -84,6 +87,47 @@ def test_a_file_that_cannot_be_scored_is_refused_with_its_place(
     with pytest.raises(RemoteError) as caught:
         batch(served, file, kind)
     assert (caught.value.code, caught.value.where) == (code, where)
+
+
+def repeatable(served, file: Path) -> Any:
+    """Send a file under one key, as a client does that got no answer the first time."""
+    return served.client.post(served.client.path("services", "delay", "batch"), file, {"format": "parquet"}, key="the same")
+
+
+@pytest.mark.parametrize("count", [7, 8])
+def test_a_file_that_comes_again_after_a_deployment_is_answered_as_the_first_time(
+    fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(idempotency, "_LARGEST_KEPT", 0)  # as if the answer were large: only the log remembers it
+    monkeypatch.setattr(batches, "_CHUNK", 4)
+    pl.DataFrame(rows(fresh, count)).write_parquet(tmp_path / "rows.parquet")
+    first = repeatable(fresh, tmp_path / "rows.parquet")
+    fresh.deploy(1)
+    assert batch(fresh, tmp_path / "rows.parquet", "parquet")["version"] != first["version"]
+    assert repeatable(fresh, tmp_path / "rows.parquet") == first
+
+
+def test_a_file_whose_request_died_on_the_way_is_finished_by_the_deployment_that_began_it(
+    fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_CHUNK", 4)
+    pl.DataFrame(rows(fresh, 9)).write_parquet(tmp_path / "rows.parquet")
+    expected = [each["prediction"] for each in batch(fresh, tmp_path / "rows.parquet", "parquet")["predictions"]]
+    answer = Services.answer
+
+    def dying(self: Services, deployment: Any, rows: Any, store: str, client: str, part: int = 0) -> Any:
+        if part == 1:
+            raise RuntimeError("killed")
+        return answer(self, deployment, rows, store, client, part)
+
+    monkeypatch.setattr(Services, "answer", dying)
+    with pytest.raises(RemoteError):
+        repeatable(fresh, tmp_path / "rows.parquet")
+    monkeypatch.setattr(Services, "answer", answer)
+    fresh.deploy(1)
+    finished = repeatable(fresh, tmp_path / "rows.parquet")
+    assert [each["prediction"] for each in finished["predictions"]] == expected
+    assert len({each["id"] for each in finished["predictions"]}) == 9 and finished["version"] == 1
 
 
 def cli(served, *arguments: str) -> Result:
