@@ -41,10 +41,12 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 test: lint
 	$(call need,chromium,chromium)
+	$(call need,openssl,openssl)
 	$(PYTEST) -m "not slow"
 
 check-all: lint
 	$(call need,chromium,chromium)
+	$(call need,openssl,openssl)
 	$(call need,prometheus-alertmanager,prometheus-alertmanager)
 	$(PYTEST)
 

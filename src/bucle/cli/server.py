@@ -28,6 +28,14 @@ _STOP_SECONDS = 60.0
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; any other needs tokens.")
 @click.option("--allow-host", multiple=True, help="A name by which others reach this server (may be repeated).")
 @click.option("--allow-route", multiple=True, help="A network that routes of alerts may reach: 10.1.0.0/16 (may be repeated).")
+@click.option(
+    "--route-ca",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    metavar="FILE",
+    help="A certificate authority (PEM) that routes of alerts trust besides the system's (may be repeated).",
+)
+@click.option("--public-url", metavar="URL", help="The address that people use; links in alerts lead there.")
 @click.option("--require-token", is_flag=True, help="Ask for a token on the loopback address too.")
 @click.option(
     "--role", type=click.Choice(["all", "api"]), default="all", show_default=True, help="api only answers, and starts nothing."
@@ -45,23 +53,29 @@ def up(
     host: str,
     allow_host: tuple[str, ...],
     allow_route: tuple[str, ...],
+    route_ca: tuple[str, ...],
+    public_url: str | None,
     require_token: bool,
     role: str,
     durability: "Durability | None",
     detach: bool,
 ) -> None:
     """Start the server of the home; `/health` answers when it is ready."""
-    networks = tuple(_network(text) for text in allow_route)
+    networks, authorities = tuple(_network(text) for text in allow_route), _authorities(route_ca)
+    public = _public(public_url)
     if detach:
         words = ["--port", str(port), "--host", host, "--role", role, *(f"--allow-host={name}" for name in allow_host)]
         words += [f"--allow-route={each}" for each in networks]
+        words += [*(f"--route-ca={each}" for each in route_ca), *([f"--public-url={public}"] if public else [])]
         words += ["--require-token"] if require_token else []
         _detach(session, [*words, *(["--durability", durability] if durability else [])])
         return
     from bucle.server import ServerOptions, serve
 
     acts: Role = "api" if role == "api" else "all"
-    options = ServerOptions(session.home, host, port, acts, allow_host, require_token, durability, networks)
+    options = ServerOptions(
+        session.home, host, port, acts, allow_host, require_token, durability, networks, authorities, public
+    )
 
     def ready(url: str) -> None:
         session.show({"url": url, "pid": os.getpid(), "home": session.home}, lambda: click.echo(f"bucle is up at {url}"))
@@ -156,6 +170,29 @@ def _network(text: str) -> "Network":
         return network(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a network: {error}", param_hint="--allow-route") from None
+
+
+def _authorities(files: tuple[str, ...]) -> str:
+    import ssl
+
+    texts = []
+    for file in files:
+        try:
+            texts.append(Path(file).read_text("ascii"))
+            ssl.create_default_context(cadata=texts[-1])
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"{file} has no certificate in PEM: {error}", param_hint="--route-ca") from None
+    return "\n".join(texts)
+
+
+def _public(url: str | None) -> str:
+    from bucle.project import is_web_address
+
+    if url is None:
+        return ""
+    if not is_web_address(url) or "?" in url:
+        raise click.BadParameter(f"{url!r} is not an address: http://HOST or https://HOST[:PORT]", param_hint="--public-url")
+    return url.rstrip("/")
 
 
 def _detach(session: Session, arguments: list[str]) -> None:

@@ -57,6 +57,7 @@ class House:
         self.mode = mode
         self.acts = acts
         self.url = ""
+        self.public_url = ""
         self.network = LAPTOP
         self._parts: dict[type, object] = {}
         self._subscriptions: list[Subscription] = []

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -33,7 +34,8 @@ Role = Literal["all", "api"]
 class ServerOptions:
     """How a server is started; port 0 takes any free one, and `durability` None is what the home was told before.
 
-    `route_networks` are those beside the public internet that routes of alerts may reach.
+    `route_networks` are those beside the public internet that routes of alerts may reach, `route_authorities` certificates
+    (PEM) that they trust besides the system's; `public_url` is the address that people use, where that is another.
     """
 
     home: Path
@@ -44,6 +46,8 @@ class ServerOptions:
     require_token: bool = False
     durability: Durability | None = None
     route_networks: tuple[Network, ...] = ()
+    route_authorities: str = ""
+    public_url: str = ""
 
 
 def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -56,8 +60,10 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
         house = open_house(options.home, "server", acts=options.role == "all", durability=options.durability)
         handler = _log_to(house.home.folder("logs") / "bucle.log")
         try:
-            guard = guard_for(options.host, options.allowed_hosts, options.require_token)
-            house.network = NetworkPolicy(not guard.tokens_required, options.route_networks)
+            public = (urlsplit(options.public_url).hostname or "",) if options.public_url else ()
+            guard = guard_for(options.host, (*options.allowed_hosts, *public), options.require_token)
+            house.network = NetworkPolicy(not guard.tokens_required, options.route_networks, options.route_authorities)
+            house.public_url = options.public_url
             if guard.tokens_required and not has_tokens(house.ledger):
                 raise Unprotected(host=options.host, where="--host")
             application = Application(house, route_table(), guard)

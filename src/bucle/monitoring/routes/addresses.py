@@ -6,6 +6,7 @@ that resolves to another address a moment later (rebinding) changes nothing.
 
 import ipaddress
 import socket
+import ssl
 from dataclasses import dataclass
 
 from bucle.monitoring.routes.failures import SendFailed
@@ -18,10 +19,21 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
-    """Which addresses routes may reach besides those of the public internet: the server's own word, never the project's."""
+    """Which addresses routes may reach besides those of the public internet: the server's own word, never the project's.
+
+    `authorities` are certificates (PEM) that are trusted besides the system's.
+    """
 
     loopback: bool = False
     networks: tuple[Network, ...] = ()
+    authorities: str = ""
+
+    def tls(self) -> ssl.SSLContext:
+        """Return how connections are secured: the certificate must be that of the host's name, by a trusted authority."""
+        context = ssl.create_default_context()
+        if self.authorities:
+            context.load_verify_locations(cadata=self.authorities)
+        return context
 
     def allows(self, address: Address) -> bool:
         """Whether a connection to the address may be made."""
@@ -40,6 +52,12 @@ LAPTOP = NetworkPolicy(loopback=True)
 def network(text: str) -> Network:
     """Return the network that an operator names: `10.1.0.0/16`, `192.168.1.7`. Raises ValueError."""
     return ipaddress.ip_network(text.strip("[]"))
+
+
+def untrusted(host: str, error: ssl.SSLCertVerificationError) -> SendFailed:
+    """Return that a receiver's certificate is not trusted, and what an operator can do."""
+    advice = "`bucle up --route-ca FILE` trusts an authority of your own"
+    return SendFailed(f"the certificate of {host} is not trusted: {error.verify_message}; {advice}")
 
 
 def connect(host: str, port: int, policy: NetworkPolicy, seconds: float) -> socket.socket:

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
-from bucle.monitoring.routes.addresses import NetworkPolicy, connect
+from bucle.monitoring.routes.addresses import NetworkPolicy, connect, untrusted
 from bucle.monitoring.routes.deadline import CONNECT_SECONDS, deadline
 from bucle.monitoring.routes.failures import SendFailed
 from bucle.monitoring.routes.notices import Notice, one_line
@@ -24,7 +24,7 @@ def send(mail: Mail, secrets: Mapping[str, str], notice: Notice, page: str, poli
         with deadline(lambda: server.sock):
             server.connect(mail.host, mail.port)
             if mail.security == "starttls":
-                server.starttls(context=ssl.create_default_context())
+                server.starttls(context=policy.tls())
             if "user" in secrets:
                 server.login(secrets["user"], secrets["password"])
             refused = server.send_message(message(mail, notice, page))
@@ -36,6 +36,8 @@ def send(mail: Mail, secrets: Mapping[str, str], notice: Notice, page: str, poli
         raise SendFailed(f"{mail.host} refused it (SMTP {error.smtp_code})", lasting=error.smtp_code >= 500) from None
     except smtplib.SMTPNotSupportedError:
         raise SendFailed(f"{mail.host} offers no TLS or no login", lasting=True) from None
+    except ssl.SSLCertVerificationError as error:
+        raise untrusted(mail.host, error) from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise SendFailed(f"{mail.host} did not answer: {type(error).__name__}") from None
     finally:
@@ -69,8 +71,7 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         self.sock = connect(host, port, self._policy, timeout)
         if self._mail.security == "tls":
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=host, do_handshake_on_connect=False)
+            self.sock = self._policy.tls().wrap_socket(self.sock, server_hostname=host, do_handshake_on_connect=False)
             self.sock.do_handshake()
         connection: socket.socket = self.sock
         return connection

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from bucle.monitoring.routes.addresses import NetworkPolicy, connect
+from bucle.monitoring.routes.addresses import NetworkPolicy, connect, untrusted
 from bucle.monitoring.routes.deadline import CONNECT_SECONDS, TOTAL_SECONDS, deadline
 from bucle.monitoring.routes.failures import SendFailed
 
@@ -26,6 +26,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], policy: NetworkPolic
             connection.request("POST", target, body, everything)
             answer = connection.getresponse()
             answer.close()
+    except ssl.SSLCertVerificationError as error:
+        raise untrusted(host, error) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise SendFailed(f"{host} did not answer: {type(error).__name__}") from None
     finally:
@@ -64,8 +66,7 @@ class _Secure(_Plain):
     def connect(self) -> None:
         """Connect and shake hands; the socket is known before, so that the deadline can end a slow handshake."""
         super().connect()
-        context = ssl.create_default_context()
         assert self.sock is not None
-        wrapped = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        wrapped = self._policy.tls().wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
         self.sock = wrapped
         wrapped.do_handshake()

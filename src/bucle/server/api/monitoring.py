@@ -48,7 +48,9 @@ def compose(house: House) -> None:
     house.subscribe(objectives.subscription())
     house.on_start(objectives.start)
     house.on_stop(objectives.stop)
-    courier = Courier(house.ledger, lambda scope: _routes(house, scope), lambda: house.network, lambda: house.url)
+    courier = Courier(
+        house.ledger, lambda scope: _routes(house, scope), lambda: house.network, lambda: house.public_url or house.url
+    )
     house.add(courier)
     house.subscribe(courier.subscription())
     house.on_start(courier.start)
