@@ -1,5 +1,6 @@
 """bucle: from `git push` to a monitored model in production, and back."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from bucle.version import __version__
@@ -63,6 +64,10 @@ _PUBLIC = {
 """Every public name (docs/api.md) and the room that gives it: nothing is imported before it is asked for."""
 
 __all__ = ["__version__", *_PUBLIC]
+
+# Read when scikit-learn's library is loaded. Threads that spin while they wait take the processor from those that work: beside
+# a busy server a fit in a script took ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

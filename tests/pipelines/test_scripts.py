@@ -118,6 +118,17 @@ def test_a_script_runs_a_pipeline_of_definitions_that_it_declares_itself(root: P
     assert _python(root, "own.py").stdout == "2\n"
 
 
+@pytest.mark.parametrize(("own", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_script_that_fits_wait_asleep_unless_it_says_otherwise(own: str | None, found: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {} if own is None else {"OMP_WAIT_POLICY": own}
+    asked = "import bucle, os; print(os.environ['OMP_WAIT_POLICY'])"
+    said = subprocess.run(
+        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.strip() == found
+
+
 def test_the_command_line_runs_explains_and_resumes(root: Path) -> None:
     run = json.loads(_python(root, "-m", "bucle", "run", "main", "-p", "n=5", "--json").stdout)
     assert run["status"] == "done" and [step["hit"] for step in run["steps"]] == [False, False]
