@@ -38,7 +38,41 @@ def test_evidence_counts_until_it_is_too_old(home: Home) -> None:
     assert criterion(home, "G1-fs").met
     home.ledger.move_clock(START + timedelta(days=31))
     aged = criterion(home, "G1-fs")
-    assert (aged.met, aged.event, aged.why) == (False, seq, "the newest evidence is 31 days old")
+    assert (aged.met, aged.event, aged.until) == (False, seq, START + timedelta(days=30))
+    assert aged.why == "the newest evidence, of 2013-04-01, is 31 days old; it counted until 2013-05-01"
+    report = audit_maturity(Evidence(home.ledger, "p"))
+    assert report.sentence.startswith("Evidence for level 1 aged out: it counts for 30 days")
+    assert "(G1-fs after 2013-05-01)" in report.sentence and "Level 1 lacks evidence of G1-a1, " in report.sentence
+    assert "Caducó evidencia del nivel 1" in report.told("es").sentence
+    assert next(row.why for row in report.told("es").criteria if row.id == "G1-fs").endswith("contó hasta el 2013-05-01")
+
+
+def test_a_level_that_was_shown_once_says_what_of_it_aged_out_when(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bucle.audit import maturity
+
+    monkeypatch.setattr(
+        maturity, "CRITERIA", tuple(each for each in maturity.CRITERIA if each.id in ("G1-fs", "G1-a1", "G2-c5"))
+    )
+
+    def happen(*events: RunStarted | FeaturesMaterialized) -> None:
+        with within(Scope("p", "test")), home.ledger.write() as transaction:
+            for event in events:
+                transaction.emit(event, "x")
+
+    filled = FeaturesMaterialized("weather_now", "d", "weather", "ds_1", None, START, 1, 1, "sqlite")
+    happen(filled, RunStarted("train", "demand", "inline", None, False, "", "c", {}, "c", None, START, 0))
+    report = audit_maturity(Evidence(home.ledger, "p"))
+    assert (report.level, report.sentence) == (
+        2, "Level 2 holds while its evidence is fresh: the first to age out is G1-a1, after 2013-05-01.",
+    )  # fmt: skip
+    home.ledger.move_clock(START + timedelta(days=20))
+    happen(filled)
+    home.ledger.move_clock(START + timedelta(days=40))
+    report = audit_maturity(Evidence(home.ledger, "p"))
+    assert report.level == 0 and report.sentence == (
+        "Everything that level 1 asks for was shown once, but evidence counts for 30 days of the home's clock, and some aged "
+        "out: G1-a1 after 2013-05-01. It counts again when it happens again."
+    )
 
 
 def test_a_second_kind_of_trigger_that_nobody_used_lately_counts_no_more(home: Home) -> None:

@@ -3,13 +3,14 @@
 Source: Google Cloud, "MLOps: Continuous delivery and automation pipelines in machine learning", levels 0 to 2.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bucle.audit.evidence import Evidence
 from bucle.audit.workflow import ALERT, RUN_STARTED, STEP_FINISHED, VERSION_REGISTERED
-from bucle.ledger import StoredEvent, from_us
+from bucle.ledger import StoredEvent, format_instant, from_us
+from bucle.messages import Phrase, Said, joined
 
 MAXIMUM_AGE = timedelta(days=30)
 """How old evidence may be, by the home's clock, and still count."""
@@ -31,7 +32,10 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class CriterionRow:
-    """A criterion with its newest evidence; `met` is false when there is none or it is too old."""
+    """A criterion with its newest evidence; `met` is false when there is none or it is too old.
+
+    `until` is when the evidence ages out, or did. `why` says in English what is missing, `said` in any language.
+    """
 
     id: str
     level: int
@@ -39,16 +43,33 @@ class CriterionRow:
     met: bool
     event: int | None
     as_of: datetime | None
+    until: datetime | None
     why: str
+    said: Phrase | None
+
+    @property
+    def aged(self) -> bool:
+        """Whether there is evidence, but it is too old to count."""
+        return self.event is not None and not self.met
 
 
 @dataclass(frozen=True, slots=True)
 class Maturity:
-    """The highest level all of whose criteria, and those of the levels below, are met now."""
+    """The highest level all of whose criteria, and those of the levels below, are met now.
+
+    `sentence` says in English what keeps it from the next level, and which evidence aged out when; `said` in any language.
+    """
 
     level: int
     as_of: datetime
+    sentence: str
+    said: Phrase
     criteria: tuple[CriterionRow, ...]
+
+    def told(self, lang: str) -> "Maturity":
+        """Return the assessment with its sentences in a language."""
+        rows = tuple(replace(row, why=row.said.text(lang)) if row.said else row for row in self.criteria)
+        return replace(self, sentence=self.said.text(lang), criteria=rows)
 
 
 def audit_maturity(evidence: Evidence) -> Maturity:
@@ -58,17 +79,43 @@ def audit_maturity(evidence: Evidence) -> Maturity:
     level = 0
     while level < 2 and all(row.met for row in rows if row.level == level + 1):
         level += 1
-    return Maturity(level, now, rows)
+    said = _said(level, rows)
+    return Maturity(level, now, str(said), said, rows)
+
+
+def _said(level: int, rows: Sequence[CriterionRow]) -> Phrase:
+    """Say what the next level lacks: what was never shown, and what was but aged out."""
+    if level == 2:
+        first = min((row for row in rows if row.until is not None), key=lambda row: (row.until, row.id))
+        return Phrase("maturity.highest", {"id": first.id, "until": _day(first.until)})
+    next_rows = [row for row in rows if row.level <= level + 1 and not row.met]
+    never, aged = [row for row in next_rows if not row.aged], [row for row in next_rows if row.aged]
+    days = MAXIMUM_AGE.days
+    parts: list[Phrase] = []
+    if aged:
+        each = [Phrase("maturity.aged_one", {"id": row.id, "until": _day(row.until)}) for row in aged]
+        key = "maturity.aged" if never else "maturity.only_aged"
+        parts.append(Phrase(key, {"level": level + 1, "days": days, "rows": joined("list", *each)}))
+    if never:
+        parts.append(Phrase("maturity.never", {"level": level + 1, "ids": ", ".join(row.id for row in never)}))
+    return joined("then", *parts)
+
+
+def _day(moment: datetime | None) -> str:
+    return "" if moment is None else format_instant(moment)[:10]
 
 
 def _row(criterion: Criterion, evidence: Evidence, now: datetime) -> CriterionRow:
     event = criterion.proof(evidence)
     if event is None:
-        return CriterionRow(criterion.id, criterion.level, criterion.title, False, None, None, "no evidence")
-    age = now - event.as_of
+        none = Phrase("maturity.no_evidence")
+        return CriterionRow(criterion.id, criterion.level, criterion.title, False, None, None, None, str(none), none)
+    age, until = now - event.as_of, event.as_of + MAXIMUM_AGE
     met = age <= MAXIMUM_AGE
-    why = "" if met else f"the newest evidence is {age.days} days old"
-    return CriterionRow(criterion.id, criterion.level, criterion.title, met, event.seq, event.as_of, why)
+    fields: dict[str, Said] = {"age": age.days, "day": _day(event.as_of), "until": _day(until)}
+    said = None if met else Phrase("maturity.old", fields)
+    named = (criterion.id, criterion.level, criterion.title, met, event.seq, event.as_of, until)
+    return CriterionRow(*named, str(said) if said else "", said)
 
 
 def _newest(kind: str, where: Callable[[StoredEvent], bool] | None = None) -> Proof:

@@ -37,6 +37,7 @@ def maturity(session: Session) -> None:
     def human() -> None:
         session.table(("level", "criterion", "what", "met", "event", "why not"), [_row(each) for each in answer["criteria"]])
         click.echo(f"Level {answer['level']}, as of {answer['as_of']}.")
+        click.echo(answer["sentence"])
 
     session.show(answer, human)
 

@@ -26,7 +26,7 @@ def workflow(call: Call) -> Workflow:
 
 def maturity(call: Call) -> Maturity:
     """Return Google's level of the project with each criterion's evidence."""
-    return audit_maturity(Evidence(call.house.ledger, call.path["project"]))
+    return audit_maturity(Evidence(call.house.ledger, call.path["project"])).told(call.language)
 
 
 def debt(call: Call) -> DebtReport:

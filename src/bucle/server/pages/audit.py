@@ -22,7 +22,7 @@ def audit_document(call: Call) -> AuditDocument:
     """Return the audit of a project."""
     evidence, production = Evidence(call.house.ledger, call.path["project"]), Scope(call.path["project"], PRODUCTION)
     debt = report_debt(call.house, production, call.language) if call.may("audit.read", production) else None
-    return AuditDocument(audit_workflow(evidence), audit_maturity(evidence), debt)
+    return AuditDocument(audit_workflow(evidence), audit_maturity(evidence).told(call.language), debt)
 
 
 PAGES = (Page("/projects/{project}/audit", "audit.html.j2", audit_document, "audit.read", "Audit."),)
