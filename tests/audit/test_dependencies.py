@@ -55,6 +55,17 @@ def test_a_file_that_a_step_reads_behind_bucles_back_is_found_with_its_line(clin
     assert found["ids"][0].startswith("run_")
 
 
+def test_where_a_step_starts_a_program_nothing_is_called_clean(clinic: Clinic) -> None:
+    reviewed(clinic)
+    code = CODE.replace("import polars as pl\n", "import subprocess\n\nimport polars as pl\n")
+    clinic.release(code.replace("def fit(frame):\n", 'def fit(frame):\n    subprocess.run(["true"], check=True)\n'))
+    clinic.train(live=False)
+    row = clinic.debt("S-06")
+    assert (row["state"], row["numbers"]["undeclared"], row["numbers"]["unseen"]) == ("insufficient data", 0, 1)
+    (found,) = row["findings"]
+    assert "fit" in found["what"] and "true" in found["what"] and found["where"].startswith("clinic.py:")
+
+
 def test_a_source_without_owner_doc_or_reviewed_schema_is_named(clinic: Clinic) -> None:
     row = clinic.debt("S-06")
     (found,) = row["findings"]

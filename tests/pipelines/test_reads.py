@@ -1,6 +1,7 @@
 """What a step reads beside its inputs is recorded with its result: files, databases, hosts, with the line that did it."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ HEAD = """
 import csv, json, os, sqlite3, socket
 from pathlib import Path
 import polars as pl
+from polars import read_csv
 
 def where(name):
     return os.environ.get("NOWHERE", "data/") + name  # so that no constant of the code is the file's name
@@ -52,6 +54,15 @@ WAYS = {
     "polars eagerly": 'pl.read_csv(where("planes.csv"))',
     "polars lazily": 'pl.scan_csv(source=where("planes.csv")).collect()',
     "polars of several": 'pl.read_csv([where("planes.csv")])',
+    "polars by name": 'read_csv(where("planes.csv"))',
+    "polars imported by the step": 'from polars import scan_csv; scan_csv(where("planes.csv")).collect()',
+    "arrow": 'import pyarrow.csv; pyarrow.csv.read_csv(where("planes.csv"))',
+    "a dataset of arrow": 'import pyarrow.dataset as ds; ds.dataset(where("planes.csv"), format="csv").to_table()',
+    "duckdb": 'import duckdb; duckdb.read_csv(where("planes.csv")).fetchall()',
+    "a statement of duckdb": """import duckdb; duckdb.sql("from '" + where("planes.csv") + "'").fetchall()""",
+    "a parameter of duckdb": (
+        'import duckdb; duckdb.connect().execute("select * from read_csv(?)", [where("planes.csv")]).fetchall()'
+    ),
     "in a thread": 'from threading import Thread; t = Thread(target=lambda: open(where("planes.csv"))); t.start(); t.join()',
 }
 
@@ -71,7 +82,37 @@ def test_every_engine_records_it(place: Place, data: Path, engine: str) -> None:
     assert [each.name for each in read_by(place, WAYS["polars eagerly"], engine)] == ["data/planes.csv"]
 
 
+UNSEEN = {
+    "duckdb without a name": (
+        """import duckdb; q = "from read_csv('data/pl'||'anes.csv')"; duckdb.sql(q).fetchall()""",
+        [("unseen", "DuckDB")],
+    ),
+    "a program": ('import subprocess; subprocess.run(["sh", "-c", "cat data/*.csv"], stdout=-3)', [("unseen", "sh")]),
+    "a shell": ('os.system("exit 0")', [("unseen", "sh")]),
+    "a program with a file": (
+        'import subprocess; subprocess.run(["cat", where("planes.csv")], stdout=-3)',
+        [("file", "data/planes.csv"), ("unseen", "cat")],
+    ),
+    "a library": ('import sys, types; sys.modules["h5py"] = types.ModuleType("h5py")', [("unseen", "h5py")]),
+    "what the machine is": ('import subprocess; subprocess.run(["uname"], stdout=-3)', []),
+}
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+def test_what_reads_without_being_seen_is_recorded_as_such(
+    place: Place, data: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "h5py", raising=False)
+    body, expected = UNSEEN[way]
+    found = read_by(place, body)
+    assert sorted((each.kind, each.name) for each in found) == expected
+    sys.modules.pop("h5py", None)
+    event = place.home.ledger.events(EventFilter(kinds=("pipelines.step_finished",), newest_first=True, limit=1))[0]
+    assert event.data["reads"] == [name for kind, name in expected if kind == "file"]
+
+
 CLEAN = {
+    "duckdb on no file": """import duckdb; duckdb.sql("select 'data', 'a.*' from range(3)").fetchall()""",
     "nothing": "pass",
     "writing": 'open(where("made.csv"), "w").close()',
     "a file that is not there": 'Path(where("none.csv")).exists() or (lambda: None)()',

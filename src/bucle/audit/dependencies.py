@@ -50,7 +50,8 @@ def audit_dependencies(ledger: Ledger, live: Live) -> DebtRow:
         sources, missing = _closure(reader, live, live.description)
         owner = _owner(ledger, reader, live)
     sources_of = {each.spec.name: each.spec.location for each in sources}
-    undeclared = list(_undeclared(reads, sources_of))
+    undeclared = list(_undeclared([read for read in reads if read.kind != "unseen"], sources_of))
+    unseen = list(_unseen([read for read in reads if read.kind == "unseen"]))
     bare = [finding for each in sources if (finding := _bare(each, owner)) is not None]
     said = sum(len(ANNOTATIONS) - len(_lacking(each, owner)) for each in sources)
     numbers: dict[str, int | float | str] = {
@@ -60,10 +61,12 @@ def audit_dependencies(ledger: Ledger, live: Live) -> DebtRow:
         "runs": len(runs),
         "steps": len(steps),
         "undeclared": len(undeclared),
+        "unseen": len(unseen),
     }
-    findings = (*undeclared, *missing, *bare)
-    state: DebtState = "found" if findings else "clean" if steps else "insufficient data"
-    why = Phrase(f"debt.{ID}.{'found' if findings else 'clean' if steps else 'no_steps'}", numbers)
+    debts = (*undeclared, *missing, *bare)
+    answer = "found" if debts else "no_steps" if not steps else "unseen" if unseen else "clean"
+    states: dict[str, DebtState] = {"found": "found", "clean": "clean"}
+    state, why, findings = states.get(answer, "insufficient data"), Phrase(f"debt.{ID}.{answer}", numbers), (*debts, *unseen)
     events = tuple(sorted({each.event for each in live.active} | {run.event for run in runs}))
     counts = {name: value for name, value in numbers.items() if not isinstance(value, str)}
     return DebtRow(ID, state, why, counts, findings, () if findings else events)
@@ -148,6 +151,18 @@ def _bare(used: _Used, owner: str) -> DebtFinding | None:
     what, following = Phrase(f"debt.{ID}.bare", fields), Phrase(f"debt.{ID}.annotate", fields)
     events = (used.version.event,) if used.version else ()
     return DebtFinding(what, following, used.record.where, events, (used.version.id,) if used.version else ())
+
+
+def _unseen(reads: Sequence[StepRead]) -> Iterator[DebtFinding]:
+    """Yield what steps used that reads without being seen: neither a debt nor its absence, said once for all runs."""
+    groups: dict[tuple[str, str], list[StepRead]] = {}
+    for read in reads:
+        groups.setdefault((_step(read.call), read.name), []).append(read)
+    for (step, name), group in groups.items():
+        fields: dict[str, str | int | float] = {"step": step, "name": name}
+        what, following = Phrase(f"debt.{ID}.hides", fields), Phrase(f"debt.{ID}.show", fields)
+        events, runs = tuple(sorted({read.event for read in group})), tuple(dict.fromkeys(read.run for read in group))
+        yield DebtFinding(what, following, group[-1].where, events, runs, {"runs": len(runs)})
 
 
 def _undeclared(reads: Sequence[StepRead], locations: Mapping[str, str]) -> Iterator[DebtFinding]:

@@ -158,10 +158,10 @@ class Journal:
             if not store.end_attempt(tx, step.id, order.attempt, "done", ended, usage.pid, usage.node):
                 return
             made, used = contents(output), _artifacts(order.inputs.values())
-            miss = self._miss(tx, step.id)
+            miss, seen = self._miss(tx, step.id), [read.name for read in result.reads if read.kind != "unseen"]
             event = StepFinished(
                 run.id, _name(step), step.call, order.attempt, False, miss, run.request.runtime, usage.node, usage.pid,
-                usage.seconds, usage.cpu_seconds, usage.peak_mb, used, made, [read.name for read in result.reads],
+                usage.seconds, usage.cpu_seconds, usage.peak_mb, used, made, seen,
             )  # fmt: skip
             seq = tx.emit(event, step.id)
             if result.reads or parts.files:

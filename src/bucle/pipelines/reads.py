@@ -1,20 +1,23 @@
 """What project code reads while a step runs beside its inputs: files that it opens, hosts that it connects to (S-06).
 
-Seen are the interpreter's own audit events (`open`, `sqlite3.connect`, `socket.*`) and calls of Polars' `read_*` and `scan_*`,
-which open files natively. Not seen: what other native libraries open by themselves (DuckDB, Arrow), other processes, imports.
+Seen are the interpreter's own audit events (`open`, `sqlite3.connect`, `socket.*`), and what Polars, Arrow and DuckDB, which
+open files natively, are given (`native.py`). Programs that are started, and libraries that only read natively, are noted as
+unseen, with the files that a program's arguments name. Not noted: imports.
 """
 
 import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any, Literal
 
 import msgspec
+
+from bucle.pipelines.native import BLIND, REMOTE, watching
 
 MOST = 200
 """Readings that are kept of one attempt."""
@@ -22,17 +25,22 @@ MOST = 200
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pth")
 _SETTINGS = ("bucle.toml", "requirements.lock", "pyproject.toml")
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/run")
-_OPENERS = ("read_", "scan_")
-_REMOTE = ("http://", "https://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hf://")
+_EVENTS = ("open", "socket.", "sqlite3.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork")
+_READS_NOTHING = ("lscpu", "nproc", "sysctl", "uname", "ldconfig")
+"""Programs that libraries ask about the machine."""
+
+Kind = Literal["file", "network", "unseen"]
 
 
 class Read(msgspec.Struct, frozen=True):
     """Something that a step read: a file (relative to the project if it lies there) or a host with its port.
 
+    An unseen one is the name of a program or a library: what that read, if anything, could not be seen.
+
     `where` is the line of the project's code that led to it, None if a library's thread did it.
     """
 
-    kind: Literal["file", "network"]
+    kind: Kind
     name: str
     where: str | None
 
@@ -63,7 +71,7 @@ class Recorder:
         self._only_from_project = only_from_project
         self._seen: set[object] = set()
         self._resolved: set[object] = set()
-        self._found: dict[tuple[str, str], str | None] = {}
+        self._found: dict[tuple[Kind, str], str | None] = {}
 
     def opened(self, path: object, flags: int = os.O_RDONLY) -> None:
         """Note that a path is about to be opened, if it is to be read."""
@@ -77,7 +85,7 @@ class Recorder:
 
     def given(self, source: object) -> None:
         """Note what a reading function was given: a path, a pattern, an address, or several of them."""
-        if isinstance(source, str) and source.startswith(_REMOTE):
+        if isinstance(source, str) and source.startswith(REMOTE):
             scheme, _, rest = source.partition("://")
             self._note("network", f"{scheme}://{rest.partition('/')[0]}")
         elif isinstance(source, str | os.PathLike):
@@ -97,15 +105,28 @@ class Recorder:
         if isinstance(address, tuple) and len(address) >= 2 and address[1] not in self._resolved:
             self._note("network", f"{address[0]}:{address[1]}")
 
+    def started(self, program: object, arguments: object = ()) -> None:
+        """Note a program that the project's code starts, whose readings nobody sees, and the files that its arguments name."""
+        given = arguments.split() if isinstance(arguments, str) else arguments
+        words = given if isinstance(given, list | tuple) else ()
+        name = Path(os.fsdecode(program) if isinstance(program, str | bytes | os.PathLike) else "another process").name
+        if name not in _READS_NOTHING and self._where() is not None:
+            self.unseen(name)
+            for word in words:
+                if isinstance(word, str) and os.path.isfile(word):  # noqa: PTH113 - most words are no paths
+                    self.opened(word)
+
+    def unseen(self, name: str) -> None:
+        """Note that something may read in a way that cannot be seen."""
+        self._note("unseen", name)
+
     def reads(self) -> tuple[Read, ...]:
         """Return what was read, in order; what was asked for but is not there was not read."""
         return tuple(
-            Read("network" if kind == "network" else "file", name, where)
-            for (kind, name), where in self._found.items()
-            if kind == "network" or self._exists(name)
+            Read(kind, name, where) for (kind, name), where in self._found.items() if kind != "file" or self._exists(name)
         )
 
-    def _note(self, kind: str, name: str) -> None:
+    def _note(self, kind: Kind, name: str) -> None:
         if (kind, name) in self._found or len(self._found) >= MOST:
             return
         where = self._where()
@@ -140,11 +161,13 @@ def recording(root: Path, keep: tuple[Path, ...], *, only_from_project: bool) ->
     _install()
     recorder, before = Recorder(root, keep, only_from_project=only_from_project), _recorder
     _recorder = recorder
-    restore = _watch_polars()
     try:
-        yield recorder
+        with watching(lambda: _recorder, _real(root)):
+            yield recorder
+        for name in BLIND if not only_from_project else ():
+            if name in sys.modules:
+                recorder.unseen(name)
     finally:
-        restore()
         _recorder = before
 
 
@@ -156,7 +179,7 @@ def _install() -> None:
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     """Called for every audit event of the process, so it decides fast and never raises."""
     recorder = _recorder
-    if recorder is None or not event.startswith(("open", "socket.", "sqlite3.")):
+    if recorder is None or not event.startswith(_EVENTS):
         return
     try:
         if event == "open":
@@ -167,35 +190,16 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
             recorder.looked_up(arguments[0], arguments[1])
         elif event == "sqlite3.connect":
             recorder.opened(arguments[0])
+        elif event == "subprocess.Popen":
+            recorder.started(arguments[0], arguments[1])
+        elif event == "os.system":
+            recorder.started("sh", os.fsdecode(arguments[0]))
+        elif event in ("os.exec", "os.posix_spawn"):
+            recorder.started(arguments[0], arguments[1])
+        elif event in ("os.fork", "os.forkpty"):
+            recorder.started(None)
     except (OSError, ValueError, TypeError):  # a path that is none: whoever opens it will be told
         return
-
-
-def _watch_polars() -> Callable[[], None]:
-    """Let Polars' reading functions tell what they are given; return how to put them back, so that no other code sees it."""
-    polars = sys.modules.get("polars")
-    if polars is None:
-        return lambda: None
-    names, wrapped = _polars(polars)
-    vars(polars).update(wrapped)
-    return lambda: vars(polars).update(names)
-
-
-@functools.lru_cache(maxsize=1)
-def _polars(polars: ModuleType) -> tuple[dict[str, Any], dict[str, Any]]:
-    names = {name: value for name, value in vars(polars).items() if name.startswith(_OPENERS) and callable(value)}
-    return names, {name: _telling(value) for name, value in names.items()}
-
-
-def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def tell(*args: Any, **kwargs: Any) -> Any:
-        recorder = _recorder
-        if recorder is not None:
-            recorder.given(args[0] if args else kwargs.get("source"))
-        return function(*args, **kwargs)
-
-    return tell
 
 
 @functools.lru_cache(maxsize=64)
