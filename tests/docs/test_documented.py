@@ -26,6 +26,7 @@ def test_every_kind_of_event_has_its_row_with_its_fields() -> None:
     rows = {}
     for line in (DOCS / "events.md").read_text("utf-8").splitlines():
         if found := re.match(r"\| `([a-z]+\.[a-z_]+)` \|", line):
+            assert found[1] not in rows, f"{found[1]} has two rows"
             rows[found[1]] = set(re.findall(r"\w+", line.rsplit("|", 2)[1]))
     kinds = every_kind()
     assert rows.keys() == kinds.keys()

@@ -50,7 +50,7 @@ def show(session: Session, version: str, log: str | None) -> None:
 @click.argument("version")
 @click.argument("gate")
 @click.option("--reason", required=True, help="Why the version may pass all the same.")
-@click.option("--environment", help="Where it failed the check (contract, load, replay) that is waived.")
+@click.option("--environment", "-e", help="Where it failed the check (contract, load, replay) that is waived.")
 @pass_session
 def waive(session: Session, version: str, gate: str, reason: str, environment: str | None) -> None:
     """Let VERSION pass GATE, which it failed, in your name; with --environment a check that it failed there."""
