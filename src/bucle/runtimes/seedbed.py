@@ -1,4 +1,4 @@
-"""Children that are forked off a process with the heavy imports done, instead of each doing them again (decision 11)."""
+"""Children that are forked off a process with the heavy imports done, instead of each doing them again (decision 12)."""
 
 import contextlib
 import os
