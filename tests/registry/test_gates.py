@@ -54,6 +54,21 @@ def test_a_good_first_model_passes_every_gate(store: ArtifactStore) -> None:
     assert [gate.kind for gate in judgement.gates] == ["criterion", "criterion", "production", "baseline", "slices", "loadable"]
 
 
+def test_every_gate_gives_its_reason_in_any_language_but_the_project_s_own_words_stay(store: ArtifactStore) -> None:
+    criteria = (parse_criterion("roc_auc >= 0.65"), parse_criterion("roc_auc >= 0.999 by origin"), parse_criterion("f9 >= 1"))
+    own = Gate(lambda evaluation: (False, "Ask Ana first."), name="ana")
+    found = gates(store, evaluated(store, fit()), own, criteria=criteria, slices=("origin",))
+    for gate in found.values():
+        if gate.name in ("ana", "loadable"):
+            assert gate.said is None
+            continue
+        assert gate.said is not None and str(gate.said) == gate.reason
+        spanish = gate.said.text("es")
+        assert spanish != gate.reason and "no tiene texto" not in spanish and "{" not in spanish
+    assert found["better_than_baseline"].said.text("es").startswith("Mejor que responder siempre ")  # type: ignore[union-attr]
+    assert "Datos insuficientes donde origin = null." in found["roc_auc >= 0.999 by origin"].said.text("es")  # type: ignore[union-attr]
+
+
 def test_a_criterion_that_is_not_met_says_by_how_much(store: ArtifactStore) -> None:
     found = gates(store, evaluated(store, fit()), criteria=(parse_criterion("roc_auc >= 0.99"),))["roc_auc >= 0.99"]
     assert not found.passed and found.evidence["value"] < 0.99 and "does not meet" in found.reason

@@ -19,6 +19,7 @@ from bucle.registry import (
     GateResult,
     VersionDraft,
     evaluate_model,
+    find_version,
     keep_evaluation,
     load_model,
     package_model,
@@ -70,6 +71,18 @@ def test_a_waiver_lets_a_version_pass_in_a_persons_name(place: Path) -> None:
     assert json.loads(run(place, "models", "show", "delay@2", "--json"))["row"]["passed"]
     run(place, "models", "waive", "delay@2", "better_than_production", "--reason", REASON, code=1)
     run(place, "models", "waive", "delay@2", "no_such_gate", "--reason", REASON, code=1)
+
+
+def test_the_reason_of_a_gate_is_read_in_the_reader_s_language(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.open(place)
+    with acting("ana", "ml_engineer"), within(Scope("flights", "test")), home.ledger.write() as tx:
+        package = find_version(tx, "flights", "delay@1").package
+        register_version(tx, VersionDraft("delay", package))
+    home.close()
+    assert "It was registered without an evaluation." in run(place, "models", "show", "delay@3")
+    monkeypatch.setenv("BUCLE_LANG", "es")
+    assert "Se registró sin evaluación." in run(place, "models", "show", "delay@3")
+    assert "It is worse." in run(place, "models", "show", "delay@2"), "as it was written"
 
 
 def test_an_alias_is_set_moved_removed_and_remembered(place: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from bucle.messages import Phrase
 from bucle.project import Criterion, Definition, parse_criterion
 from bucle.registry.errors import BadGate
 from bucle.registry.evaluations import Evaluation
@@ -17,13 +18,17 @@ BUILT_IN = ("better_than_production", "better_than_baseline", "slices", "loadabl
 
 
 class GateResult(msgspec.Struct, frozen=True):
-    """What a gate found: the numbers in `evidence` and a sentence in `reason`."""
+    """What a gate found: the numbers in `evidence` and a sentence in `reason`, in English; `said` in any language.
+
+    A project's own function gives its reason in its own words: `said` is None.
+    """
 
     name: str
     kind: GateKind
     passed: bool
     evidence: dict[str, Any]
     reason: str
+    said: Phrase | None = None
 
 
 class GateSpec(msgspec.Struct, frozen=True):

@@ -1,13 +1,14 @@
 """Judging a candidate by its gates: from numbers to verdicts with a reason each (G1-mv, BR-M5, BR-M6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bucle.messages import Phrase, Said, joined
 from bucle.project import Criterion
 from bucle.registry.bootstrap import Difference, paired_difference
 from bucle.registry.errors import BadGate
 from bucle.registry.evaluations import Evaluation, SliceResult
-from bucle.registry.gates import Champion, Gate, GateResult, Judgement, JudgeOrder
+from bucle.registry.gates import Champion, Gate, GateKind, GateResult, Judgement, JudgeOrder
 from bucle.registry.packages import LoadReport
 from bucle.registry.scoring import read_hours, read_losses
 
@@ -48,31 +49,29 @@ def judge_criterion(criterion: Criterion, evaluation: Evaluation) -> GateResult:
     value = evaluation.metrics.get(criterion.metric)
     evidence = {"value": value, "threshold": criterion.threshold, "operator": criterion.operator, "rows": evaluation.rows}
     if value is None:
-        reason = _no_metric(criterion.metric, evaluation)
-        return GateResult(str(criterion), "criterion", False, evidence, reason)
+        return _found(str(criterion), "criterion", False, evidence, _no_metric(criterion.metric, evaluation))
     passed = criterion.holds(value)
-    verb = "meets" if passed else "does not meet"
-    reason = f"{criterion.metric} is {value:.4g} on {evaluation.rows:,} rows, which {verb} {criterion}."
-    return GateResult(str(criterion), "criterion", passed, evidence, reason)
+    fields: dict[str, Said] = {"metric": criterion.metric, "value": value, "rows": evaluation.rows, "criterion": str(criterion)}
+    said = Phrase("gate.meets" if passed else "gate.does_not_meet", fields)
+    return _found(str(criterion), "criterion", passed, evidence, said)
 
 
 def better_than_production(evaluation: Evaluation, champion: Champion | None, store: "ArtifactStore", seed: int) -> GateResult:
     """Judge whether the mean loss is smaller than that of the version in production, on the same rows, by more than chance."""
     name = "better_than_production"
     if champion is None:
-        return GateResult(name, "production", True, {"champion": None}, "Nothing is in production yet.")
+        return _found(name, "production", True, {"champion": None}, Phrase("gate.first"))
     evidence = {"champion": champion.version}
     other = champion.evaluation
     if other is None:
-        problem = champion.problem or "it was not evaluated"
-        return GateResult(name, "production", False, evidence, f"{champion.version} could not be compared: {problem}.")
+        fields: dict[str, Said] = {"champion": champion.version, "problem": champion.problem or Phrase("gate.not_evaluated")}
+        return _found(name, "production", False, evidence, Phrase("gate.not_compared", fields))
     if other.rows_id != evaluation.rows_id:
-        reason = f"{champion.version} was evaluated on other rows; a comparison needs the same ones."
-        return GateResult(name, "production", False, evidence, reason)
+        return _found(name, "production", False, evidence, Phrase("gate.other_rows", {"champion": champion.version}))
     losses = read_losses(store, other.losses), read_losses(store, evaluation.losses)
     difference = paired_difference(*losses, seed, hours=read_hours(store, evaluation.hours))
     numbers = _numbers(difference) | {"loss": evaluation.mean_loss, "champion_loss": other.mean_loss}
-    return GateResult(name, "production", difference.positive, evidence | numbers, _compared(champion.version, difference))
+    return _found(name, "production", difference.positive, evidence | numbers, _compared(champion.version, difference))
 
 
 def better_than_baseline(evaluation: Evaluation) -> GateResult:
@@ -81,8 +80,9 @@ def better_than_baseline(evaluation: Evaluation) -> GateResult:
     gain = Difference(held.gain, held.gain_low, held.gain_high, evaluation.rows, held.groups, held.unit)
     answer = ", ".join(f"{each:.4g}" for each in held.value)
     evidence = _numbers(gain) | {"answer": list(held.value), "source": held.source, "loss": evaluation.mean_loss}
-    name = f"always answering {answer} (from the {held.source})"
-    return GateResult("better_than_baseline", "baseline", gain.positive, evidence, _compared(name, gain))
+    source = Phrase("gate.from_training" if held.source == "training rows" else "gate.from_evaluated")
+    name = Phrase("gate.always", {"answer": answer, "source": source})
+    return _found("better_than_baseline", "baseline", gain.positive, evidence, _compared(name, gain))
 
 
 def judge_slices(evaluation: Evaluation, declared: Sequence[str] = ()) -> GateResult:
@@ -102,14 +102,14 @@ def judge_slices(evaluation: Evaluation, declared: Sequence[str] = ()) -> GateRe
         "absent": absent,
     }
     if absent:
-        reason = f"The evaluation was not sliced by {', '.join(absent)}."
+        said = Phrase("gate.not_sliced", {"columns": ", ".join(absent)})
     elif below:
-        reason = f"Worse than the trivial baseline where {_list([_named(each) for each in below])}."
+        said = Phrase("gate.slices_worse", {"slices": _list([_named(each) for each in below])})
     elif judged:
-        reason = f"None of {len(judged)} slices is worse than the trivial baseline."
+        said = Phrase("gate.slices_fine", {"count": len(judged)})
     else:
-        reason = "No slice was declared." if not few else "No slice has enough rows to be judged."
-    return GateResult("slices", "slices", not absent and not below, evidence, reason + _too_few(few))
+        said = Phrase("gate.no_slice" if not few else "gate.no_slice_enough")
+    return _found("slices", "slices", not absent and not below, evidence, _too_few(said, few))
 
 
 def loads(report: LoadReport) -> GateResult:
@@ -131,22 +131,22 @@ def _criterion_by(criterion: Criterion, evaluation: Evaluation) -> GateResult:
     values = {each.value: each.metrics[criterion.metric] for each in judged}
     evidence = {"threshold": criterion.threshold, "operator": criterion.operator, "values": values, "insufficient": few}
     if not slices:
-        reason, passed = f"The evaluation was not sliced by {criterion.by}.", False
+        said, passed = Phrase("gate.not_sliced", {"columns": criterion.by or ""}), False
     elif not judged:
-        reason, passed = f"Insufficient data: no slice by {criterion.by} has enough rows.", False
+        said, passed = Phrase("gate.no_slice_by", {"column": criterion.by or ""}), False
     elif below:
         worst = _list([f"{_named(each)} ({each.metrics[criterion.metric]:.4g})" for each in below])
-        reason, passed = f"{criterion} does not hold where {worst}.", False
+        said, passed = Phrase("gate.not_everywhere", {"criterion": str(criterion), "slices": worst}), False
     else:
-        reason, passed = f"{criterion} holds in each of {len(judged)} slices.", True
-    return GateResult(str(criterion), "criterion", passed, evidence, reason + (_too_few(few) if judged else ""))
+        said, passed = Phrase("gate.everywhere", {"criterion": str(criterion), "count": len(judged)}), True
+    return _found(str(criterion), "criterion", passed, evidence, _too_few(said, few) if judged else said)
 
 
 def _own(gate: Gate, evaluation: Evaluation) -> GateResult:
     name = gate.required_name()
     if gate.criterion is not None:
         found = judge_criterion(gate.criterion, evaluation)
-        return GateResult(name, "custom", found.passed, found.evidence, found.reason)
+        return GateResult(name, "custom", found.passed, found.evidence, found.reason, found.said)
     check = gate.check
     try:
         answer = check(evaluation) if check is not None else None
@@ -156,20 +156,29 @@ def _own(gate: Gate, evaluation: Evaluation) -> GateResult:
     passed, reason = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
     if type(passed).__name__ not in ("bool", "bool_"):
         raise BadGate(name=name, reason=f"it returned a {type(passed).__name__}, not a bool", where=gate.where)
-    said = str(reason) or f"{name} {'passes' if passed else 'does not pass'}."
-    return GateResult(name, "custom", bool(passed), {"where": gate.where}, said)
+    if str(reason):
+        return GateResult(name, "custom", bool(passed), {"where": gate.where}, str(reason))
+    return _found(
+        name, "custom", bool(passed), {"where": gate.where}, Phrase("gate.passes" if passed else "gate.fails", {"name": name})
+    )
 
 
-def _compared(other: str, difference: Difference) -> str:
-    rows = f"{difference.rows:,} rows" + (f" of {difference.groups:,} {difference.unit}s" if difference.unit != "row" else "")
-    bounds = f"loss smaller by {difference.mean:.4g} a row, at least {difference.low:.4g} with 95 % confidence"
+def _found(name: str, kind: GateKind, passed: bool, evidence: Mapping[str, object], said: Phrase) -> GateResult:
+    return GateResult(name, kind, passed, dict(evidence), str(said), said)
+
+
+def _compared(other: str | Phrase, difference: Difference) -> Phrase:
+    groups = {"count": difference.rows, "groups": difference.groups}
+    rows = Phrase("gate.rows" if difference.unit == "row" else f"gate.rows_of_{difference.unit}s", groups)
+    fields: dict[str, Said] = {"other": other, "rows": rows}
+    bounds = {"mean": difference.mean, "low": difference.low}
     if difference.positive:
-        return f"Better than {other}: {bounds}, on {rows}."
+        return Phrase("gate.better", {**fields, **bounds})
     if difference.negative:
-        return f"Worse than {other}: loss greater by {-difference.mean:.4g} a row, on {rows}."
+        return Phrase("gate.worse", {**fields, "mean": -difference.mean})
     if difference.mean == difference.low == difference.high:
-        return f"No better than {other}: the losses are the same."
-    return f"Not shown to be better than {other}: {bounds}, on {rows}."
+        return Phrase("gate.same", fields)
+    return Phrase("gate.not_better", {**fields, **bounds})
 
 
 def _numbers(difference: Difference) -> dict[str, object]:
@@ -177,10 +186,11 @@ def _numbers(difference: Difference) -> dict[str, object]:
     return bounds | {"rows": difference.rows, "groups": difference.groups, "unit": difference.unit}
 
 
-def _no_metric(metric: str, evaluation: Evaluation) -> str:
+def _no_metric(metric: str, evaluation: Evaluation) -> Phrase:
     if metric in evaluation.undefined:
-        return f"{metric} is not defined on these {evaluation.rows:,} rows, for instance because all are of one class."
-    return f"There is no metric {metric!r} for a {evaluation.task}; there are {', '.join(sorted(evaluation.metrics))}."
+        return Phrase("gate.undefined", {"metric": metric, "rows": evaluation.rows})
+    known = ", ".join(sorted(evaluation.metrics))
+    return Phrase("gate.no_metric", {"metric": metric, "task": evaluation.task, "known": known})
 
 
 def _named(each: SliceResult) -> str:
@@ -191,9 +201,10 @@ def _slice_evidence(each: SliceResult) -> dict[str, object]:
     return {"slice": _named(each), "rows": each.rows, "gain": each.gain, "gain_high": each.gain_high}
 
 
-def _too_few(few: Sequence[str]) -> str:
-    return f" Insufficient data where {_list(few)}." if few else ""
+def _too_few(said: Phrase, few: Sequence[str]) -> Phrase:
+    return joined("then", said, Phrase("gate.too_few", {"slices": _list(few)})) if few else said
 
 
-def _list(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
+def _list(texts: Sequence[str]) -> str | Phrase:
+    names = ", ".join(texts[:5])
+    return Phrase("gate.and_more", {"names": names, "more": len(texts) - 5}) if len(texts) > 5 else names

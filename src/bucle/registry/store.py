@@ -17,7 +17,8 @@ INSERT INTO model_version (id, project, environment, model, version, run, packag
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'registered', ?, ?, ?, ?, ?, ?, ?, NULL)
 """
 INSERT_GATE = """
-INSERT INTO model_gate (model_version, ordinal, name, kind, passed, evidence, reason, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO model_gate (model_version, ordinal, name, kind, passed, evidence, reason, event, said)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WAIVER = """
 INSERT INTO gate_waiver (model_version, gate, actor, role, reason, at_us, event) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -57,7 +58,8 @@ def insert_version(
 def insert_gate(tx: Transaction, version_id: str, ordinal: int, gate: "GateResult", seq: int) -> None:
     """Insert what a gate found; `seq` is its event."""
     evidence = msgspec.json.encode(gate.evidence).decode()
-    values = (version_id, ordinal, gate.name, gate.kind, int(gate.passed), evidence, gate.reason, seq)
+    said = msgspec.json.encode(gate.said).decode() if gate.said else None
+    values = (version_id, ordinal, gate.name, gate.kind, int(gate.passed), evidence, gate.reason, seq, said)
     tx.execute(INSERT_GATE, values)
 
 

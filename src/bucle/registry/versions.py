@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -10,6 +10,7 @@ import msgspec
 
 from bucle.artifacts import refer
 from bucle.ledger import Reader, Row, Transaction, because, current_context, from_us, new_id
+from bucle.messages import Phrase
 from bucle.registry import store
 from bucle.registry.errors import BadReference, RetiredVersion, UnknownModel, UnknownVersion
 from bucle.registry.evaluations import Evaluation
@@ -60,6 +61,11 @@ class GateRecord:
     reason: str
     event: int
     waiver: Waiver | None
+    said: Phrase | None = None
+
+    def told(self, lang: str) -> "GateRecord":
+        """Return the record with its reason in a language; what a project's own function said stays as it is."""
+        return replace(self, reason=self.said.text(lang)) if self.said else self
 
     @property
     def cleared(self) -> bool:
@@ -95,6 +101,10 @@ class ModelVersion:
     def name(self) -> str:
         """The name for people: `delay@7`."""
         return f"{self.model}@{self.version}"
+
+    def told(self, lang: str) -> "ModelVersion":
+        """Return the version with the reasons of its gates in a language."""
+        return replace(self, gates=tuple(gate.told(lang) for gate in self.gates))
 
     @property
     def signature(self) -> Signature:
@@ -247,8 +257,8 @@ def _find(reader: Reader | Transaction, project: str, model: str, reference: int
 def _with_evaluation_gate(draft: VersionDraft) -> tuple[GateResult, ...]:
     if draft.evaluation is not None:
         return draft.gates
-    reason = "It was registered without an evaluation."
-    return (GateResult("evaluated", "evaluated", False, {}, reason), *draft.gates)
+    said = Phrase("gate.unevaluated")
+    return (GateResult("evaluated", "evaluated", False, {}, str(said), said), *draft.gates)
 
 
 def _previous(tx: Transaction, project: str, model: str) -> str | None:
@@ -323,6 +333,7 @@ def _gate_records(gates: Sequence[Row], waivers: Sequence[Row]) -> tuple[GateRec
             row["reason"],
             row["event"],
             waived.get(row["name"]),
+            msgspec.json.decode(row["said"], type=Phrase) if row["said"] else None,
         )
         for row in gates
     )

@@ -33,6 +33,7 @@ CREATE TABLE model_gate (
   evidence TEXT NOT NULL,
   reason TEXT NOT NULL,
   event BIGINT NOT NULL,
+  said TEXT,
   PRIMARY KEY (model_version, name)
 );
 

@@ -114,7 +114,7 @@ def version(call: Call) -> VersionView:
     with call.house.ledger.read() as reader:
         found = _found(reader, call)
         before = find_version(reader, call.scope.project, found.previous) if found.previous else None
-    return _view(found, before)
+    return _view(found, before, call.language)
 
 
 def download(call: Call) -> "FileResponse":
@@ -142,7 +142,7 @@ def point_alias(call: Call) -> VersionView:
     with call.house.ledger.write() as tx:
         found = get_version(tx, call.scope.project, call.path["model"], call.body.version)
         with within(call.own("registry.write", found.environment)):
-            return _view(set_alias(tx, found.id, call.path["alias"]), None)
+            return _view(set_alias(tx, found.id, call.path["alias"]), None, call.language)
 
 
 def drop_alias(call: Call) -> None:
@@ -163,19 +163,19 @@ def _changed(call: Call, permission: str, change: Callable[[Transaction, ModelVe
     with call.house.ledger.write() as tx:
         found = _found(tx, call)
         with within(call.own(permission, found.environment)):
-            return _view(change(tx, found), None)
+            return _view(change(tx, found), None, call.language)
 
 
 def _found(reader: Reader | Transaction, call: Call) -> ModelVersion:
     return get_version(reader, call.scope.project, call.path["model"], call.path["version"])
 
 
-def _view(found: ModelVersion, before: ModelVersion | None) -> VersionView:
+def _view(found: ModelVersion, before: ModelVersion | None, lang: str) -> VersionView:
     return VersionView(
         row=_row(found),
         package=found.package,
         evaluation=found.evaluation,
-        gates=found.gates,
+        gates=found.told(lang).gates,
         previous=found.previous,
         changed=tuple(before.signature.difference(found.signature)) if before is not None else (),
         lock=found.lock,

@@ -135,6 +135,7 @@ def compare_document(call: Call) -> CompareDocument:
         found = {each.id: each for each in (find_version(reader, project, name) for name in wanted)}
         versions = list(found.values()) if wanted else _newest(known)
         runs = [_run(reader, version, project) for version in versions]
+    versions = [each.told(call.language) for each in versions]
     return _compared(versions, runs, [each.name for each in known])
 
 

@@ -40,7 +40,7 @@ def version_document(call: Call) -> VersionDocument:
         version = get_version(reader, project, model, call.path["version"])
         previous = get_version(reader, project, model, version.previous) if version.previous else None
         checks = visible_checks(call, reader, version)
-    return VersionDocument(version, previous, checks)
+    return VersionDocument(version.told(call.language), previous, checks)
 
 
 PAGES = (
