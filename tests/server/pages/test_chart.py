@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bucle.delivery import Judgement
 from bucle.delivery import Point as Look
+from bucle.messages import Phrase
 from bucle.server.pages.chart import Chart, Point, draw
 from bucle.server.pages.evidence import draw_evidence
 from bucle.server.pages.graph import layered
@@ -73,7 +74,7 @@ def test_everything_is_within_the_frame(numbers: list[float | None], level: floa
 
 
 def looks(*evidence: float, threshold: float = 50.0) -> list[Look]:
-    judged = [Judgement("errors", each, each, threshold, "undecided", 1, "") for each in evidence]
+    judged = [Judgement("errors", each, each, threshold, "undecided", 1, "", Phrase("judge.errors")) for each in evidence]
     return [Look(n, n // 3, BEGIN, BEGIN, 2 * n, 0, n, 0, 0, (each,)) for n, each in enumerate(judged)]
 
 
