@@ -247,3 +247,10 @@ def test_a_stopped_server_gives_everything_back(server: Server, tmp_path: Path) 
         http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=60).connect()
     assert not (tmp_path / "home" / "server.json").exists()
     assert (tmp_path / "home" / "logs" / "bucle.log").exists()
+
+
+def test_a_server_waits_for_a_command_that_holds_the_home_for_a_moment(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    threading.Timer(1.0, home.close).start()
+    with up(tmp_path / "home") as server:
+        assert find_server(tmp_path / "home") is not None and server.url

@@ -45,7 +45,7 @@ class Stage:
         """Run `bucle WORDS --json` as `actor` and return its document; a server that is gone is waited for."""
         environment = self.environment(actor)
         while True:
-            command = [sys.executable, "-m", "bucle", *words, "--json", "--home", str(self.home)]
+            command = [sys.executable, "-m", "bucle", *words, "--json"]
             done = _run(command, directory or self.directory, environment)
             if done.returncode == 0:
                 return json.loads(done.stdout) if done.stdout.strip() else None
@@ -79,7 +79,7 @@ class Stage:
         """Run this Python with `words` in the project as `actor`, `typed` on its stdin; return the run's id that it printed."""
         while True:
             server = find_server(self.home)
-            environment = self.environment(actor) | {"BUCLE_HOME": str(self.home), "PYTHONPATH": self._paths()}
+            environment = self.environment(actor) | {"PYTHONPATH": self._paths()}
             done = _run([sys.executable, *words], self.directory, environment, typed)
             lines = done.stdout.split()
             if done.returncode == 0 and lines and lines[-1].startswith("run_"):
@@ -112,11 +112,15 @@ class Stage:
         return self.clients[actor]
 
     def url(self) -> str:
-        """Return where the server answers. Raises `demo/server-gone`."""
-        address = find_server(self.home)
-        if address is None:
-            raise ServerGone(home=self.home)
+        """Return where the server answers; one that is gone is waited for. Raises `demo/server-gone` after ten minutes."""
+        while (address := find_server(self.home)) is None:
+            self.await_server()
         return address.url
+
+    def leave(self) -> None:
+        """Stop the server if one holds the home."""
+        if find_server(self.home) is not None:
+            self.command("down")
 
     def await_server(self) -> None:
         """Wait until a server holds the home again; say so once. Raises `demo/server-gone` after ten minutes."""
@@ -135,14 +139,12 @@ class Stage:
             self.say("It is back; going on.")
 
     def environment(self, actor: str | None) -> dict[str, str]:
-        """Return the environment of a person's commands: their token, and the server's address while there is one."""
+        """Return the environment of a command. A person's goes to the server, which is waited for: a command that found none
+        would take the home itself, and keep the next server out of it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BUCLE_")}
-        environment["GIT_TERMINAL_PROMPT"] = "0"
-        if actor is not None and actor in self.tokens:
-            environment["BUCLE_TOKEN"] = self.tokens[actor]
-        address = find_server(self.home)
-        if address is not None:
-            environment["BUCLE_URL"] = address.url
+        environment |= {"GIT_TERMINAL_PROMPT": "0", "BUCLE_HOME": str(self.home)}
+        if actor is not None:
+            environment |= {"BUCLE_TOKEN": self.tokens[actor], "BUCLE_URL": self.url()}
         return environment
 
 

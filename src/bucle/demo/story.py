@@ -40,7 +40,7 @@ def tell(options: Options, narrate: Callable[[str], None]) -> Outcome:
             steps, chain, missing = _play(stage, meter)
         finally:
             if not options.keep:
-                stage.command("down")
+                stage.leave()
     seconds = round(time.monotonic() - began, 1)
     for chapter in meter.chapters:
         stage.say(f"  {chapter.seconds:6.1f} s  {chapter.name}")
@@ -82,6 +82,5 @@ def clear(directory: Path) -> None:
     if not (directory / MARK).exists():
         return
     stage = Stage(directory.absolute(), directory.absolute() / ".bucle", lambda line: None)
-    if find_server(stage.home) is not None:
-        stage.command("down")
+    stage.leave()
     shutil.rmtree(directory)

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from bucle.identity import has_tokens
-from bucle.ledger import Durability
+from bucle.ledger import Durability, HomeBusy, find_server
 from bucle.monitoring import Network, NetworkPolicy
 from bucle.server.app import open_house, route_table
 from bucle.server.asgi import Application
@@ -28,6 +29,8 @@ from bucle.server.security import guard_for
 
 Role = Literal["all", "api"]
 """`all` also acts on its own (clock, triggers, runs); `api` only answers."""
+
+_PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None] = lambda url: Non
     what `Home.open` raises.
     """
     with listen(options.host, options.port) as listener:
-        house = open_house(options.home, "server", acts=options.role == "all", durability=options.durability)
+        house = _take_home(options)
         handler = _log_to(house.home.folder("logs") / "bucle.log")
         try:
             public = (urlsplit(options.public_url).hostname or "",) if options.public_url else ()
@@ -93,6 +96,18 @@ def listen(host: str, port: int) -> socket.socket:
             raise PortNotAllowed(port=port, host=host, where="--port") from None
         raise BadAddress(host=f"{host}:{port}", where="--host") from None
     return listener
+
+
+def _take_home(options: ServerOptions) -> House:
+    """Open the home; a process that holds it only for a moment (a script, a command) is waited for, a server is not."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return open_house(options.home, "server", acts=options.role == "all", durability=options.durability)
+        except HomeBusy:
+            if find_server(options.home) is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _answer(application: Application, listener: socket.socket, options: ServerOptions, ready: Callable[[str], None]) -> None:
