@@ -35,8 +35,10 @@ def soon(stage: Stage, seconds: float = 1.0) -> Iterator[None]:
         started: list[Server] = []
         starting = threading.Timer(seconds, lambda: started.append(stack.enter_context(up(stage.home))))
         starting.start()
-        yield
-        starting.join()
+        try:
+            yield
+        finally:
+            starting.join()
         assert started
 
 
@@ -62,9 +64,14 @@ def test_a_script_without_a_server_waits_and_leaves_the_home_to_it(stage: Stage)
 
 def test_when_nobody_starts_a_server_the_demo_ends_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bucle.demo.stage._PATIENCE", 0.5)
+    said: list[str] = []
+    stage.say = said.append
     began = time.monotonic()
     with pytest.raises(ServerGone) as gone:
         stage.call("ana", lambda client: client.get("/health"))
     assert gone.value.code == "demo/server-gone"
+    with pytest.raises(ServerGone):
+        stage.push("ana")
+    assert len(said) == 2, "each waited once"
     stage.leave()  # what the demo does last, whatever happened: there is nothing to stop and nothing to wait for
     assert time.monotonic() - began < 30

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from bucle.client import Client, ConnectionLost, Unreachable, connect
 from bucle.demo.errors import CommandFailed, ServerGone
 from bucle.errors import RemoteError
-from bucle.ledger import find_server
+from bucle.ledger import ServerAddress, find_server
 
 T = TypeVar("T")
 
@@ -43,17 +43,15 @@ class Stage:
 
     def command(self, *words: str, actor: str | None = None, directory: Path | None = None) -> Any:
         """Run `bucle WORDS --json` as `actor` and return its document; a server that is gone is waited for."""
-        environment = self.environment(actor)
+        command = [sys.executable, "-m", "bucle", *words, "--json"]
         while True:
-            command = [sys.executable, "-m", "bucle", *words, "--json"]
-            done = _run(command, directory or self.directory, environment)
+            done = _run(command, directory or self.directory, self.environment(actor))
             if done.returncode == 0:
                 return json.loads(done.stdout) if done.stdout.strip() else None
             if _code(done.stderr) not in _PASSING:
                 raise CommandFailed(command=" ".join(("bucle", *words)), reason=_reason(done.stderr))
             time.sleep(_PAUSE)
             self.await_server()
-            environment = self.environment(actor)
 
     def git(self, *words: str, actor: str) -> str:
         """Run git in the project as `actor` and return what it said, stderr included."""
@@ -67,24 +65,24 @@ class Stage:
     def push(self, actor: str) -> str:
         """Push the project's HEAD to main and return what git said; a push that a server's death cut off is pushed again."""
         while True:
-            server = find_server(self.home)
+            server = self.server()
             try:
-                return self.git("push", f"{self.url()}/git/flights.git", "HEAD:refs/heads/main", actor=actor)
-            except (CommandFailed, ServerGone):
-                if server is not None and find_server(self.home) == server:
+                return self.git("push", f"{server.url}/git/flights.git", "HEAD:refs/heads/main", actor=actor)
+            except CommandFailed:
+                if find_server(self.home) == server:
                     raise
                 self.await_server()
 
     def python(self, *words: str, actor: str, typed: str | None = None) -> str:
         """Run this Python with `words` in the project as `actor`, `typed` on its stdin; return the run's id that it printed."""
         while True:
-            server = find_server(self.home)
+            server = self.server()
             environment = self.environment(actor) | {"PYTHONPATH": self._paths()}
             done = _run([sys.executable, *words], self.directory, environment, typed)
             lines = done.stdout.split()
             if done.returncode == 0 and lines and lines[-1].startswith("run_"):
                 return lines[-1]
-            if server is not None and find_server(self.home) == server:
+            if find_server(self.home) == server:
                 raise CommandFailed(command=" ".join(("python", *words)), reason=_reason(done.stderr))
             self.await_server()
 
@@ -112,10 +110,8 @@ class Stage:
         return self.clients[actor]
 
     def url(self) -> str:
-        """Return where the server answers; one that is gone is waited for. Raises `demo/server-gone` after ten minutes."""
-        while (address := find_server(self.home)) is None:
-            self.await_server()
-        return address.url
+        """Return where the server answers, as `server` finds it."""
+        return self.server().url
 
     def leave(self) -> None:
         """Stop the server if one holds the home."""
@@ -123,12 +119,16 @@ class Stage:
             self.command("down")
 
     def await_server(self) -> None:
-        """Wait until a server holds the home again; say so once. Raises `demo/server-gone` after ten minutes."""
+        """Close everybody's connection and wait for the server, as `server` does."""
         for client in self.clients.values():
             client.close()
         self.clients.clear()
+        self.server()
+
+    def server(self) -> ServerAddress:
+        """Return the server that holds the home; the next one is waited for. Raises `demo/server-gone` after ten minutes."""
         deadline, said = time.monotonic() + _PATIENCE, False
-        while find_server(self.home) is None:
+        while (address := find_server(self.home)) is None:
             if not said:
                 self.say(f"The server is gone. Start it again: bucle up --home {self.home}")
                 said = True
@@ -137,6 +137,7 @@ class Stage:
             time.sleep(_PAUSE)
         if said:
             self.say("It is back; going on.")
+        return address
 
     def environment(self, actor: str | None) -> dict[str, str]:
         """Return the environment of a command. A person's goes to the server, which is waited for: a command that found none
