@@ -71,7 +71,7 @@ class _Scored:
             return len(self.y) >= FEWEST_ROWS
         classes = 2 if self.predicted.ndim == 1 else self.predicted.shape[1]
         counts = np.bincount(self.y.astype(np.int64), minlength=classes)  # one that does not occur is the scarcest
-        return len(self.y) >= FEWEST_ROWS and int(counts.min()) >= FEWEST_OF_A_CLASS
+        return len(self.y) >= FEWEST_ROWS and int(np.min(counts)) >= FEWEST_OF_A_CLASS
 
 
 def evaluate_model(
