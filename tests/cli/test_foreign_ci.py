@@ -1,8 +1,10 @@
 """The workflow for GitHub's CI that `bucle init` writes: its steps are run here as a runner's shell would run them."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ class Runner:
             done = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
                 cwd=self.checkout,
-                env=environment(HOME=str(home), UV_CACHE_DIR=_cache(), **given) | {"PYTHONPATH": ""},
+                env=environment(HOME=str(home), UV_CACHE_DIR=_cache(), PATH=_python(), **given) | {"PYTHONPATH": ""},
                 capture_output=True,
                 text=True,
                 timeout=170,
@@ -73,6 +75,11 @@ class Runner:
     def holds(self, comparison: str) -> bool:
         name, operator, wanted = re.fullmatch(r"(\S+) (==|!=) '(.*)'", comparison).groups()  # type: ignore[union-attr]
         return (self.known.get(name, "") == wanted) is (operator == "==")
+
+
+def _python() -> str:
+    """Where `python` is the version that the lock was made with: `actions/setup-python` would put it first."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def _cache() -> str:
