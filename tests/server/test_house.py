@@ -1,5 +1,7 @@
 """The house: parts, hooks, settling, and that nothing is made twice."""
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -118,3 +120,9 @@ def test_a_request_that_does_not_end_keeps_no_server(house: House) -> None:
     thread.join()
     while not wire.application.close(1):
         time.sleep(0.01)
+
+
+def test_a_server_comes_up_without_the_packages_that_only_children_need() -> None:
+    code = "import sys; from bucle.server.app import faces; faces(); print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"polars", "numpy", "pyarrow", "sklearn", "duckdb", "scipy"} & set(said.stdout.split())

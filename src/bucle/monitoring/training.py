@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bucle.data import MOST_VALUES, ColumnProfile, Profile, Writing, values_by_day, writing_of
+from bucle.data import MOST_VALUES, ColumnProfile, Profile, Writing, writing_of
 from bucle.monitoring.betting import MONTH_US, drift_threshold, highest_evidence
 from bucle.monitoring.reference import ColumnReference, Reference, ScoreReference, measure_days
 from bucle.monitoring.scores import LEAST_ROWS, scores_of, value_of
@@ -115,6 +115,8 @@ def _column(name: str, whole: ColumnProfile, days: Sequence[Profile], threshold:
 def _writing(table: "pl.DataFrame", column: ColumnReference, moment: str) -> Writing | None:
     if column.profile.kind != "number" or not table.schema[column.name].is_numeric():
         return None
+    from bucle.data import values_by_day  # brings Polars, which the server has no need of
+
     if table[column.name].n_unique() > MOST_VALUES:
         return None
     return writing_of(counts for _, counts in values_by_day(table, column.name, moment))
