@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucle.registry.bootstrap import paired_difference
+from bucle.registry.bootstrap import LEVEL, joint_level, paired_difference
 
 RANDOM = np.random.default_rng
 
@@ -87,3 +87,20 @@ def test_days_are_drawn_where_there_are_enough_of_them_else_hours_else_rows() ->
     ]
     assert [(each.groups, each.unit) for each in found] == [(10, "day"), (20, "hour"), (240, "row"), (240, "row")]
     assert len({each.mean for each in found}) == 1
+
+
+def test_bounds_for_many_slices_hold_for_all_of_them_at_once() -> None:
+    chance, slices, families = np.random.default_rng(5), 20, 40
+    alone = together = 0
+    for family in range(families):
+        losses = [(chance.random(100), chance.random(100)) for _ in range(slices)]
+        below = [pair for pair in losses if paired_difference(*pair, seed=family).negative]
+        alone += bool(below)
+        together += any(paired_difference(*pair, seed=family, level=joint_level(slices)).negative for pair in below)
+    assert alone > families / 3, "without a correction one of the slices looks bad"
+    assert together <= 4
+
+
+def test_one_slice_needs_no_correction() -> None:
+    assert joint_level(1) == LEVEL == joint_level(0)
+    assert joint_level(50) == pytest.approx(0.999)

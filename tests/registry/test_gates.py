@@ -130,6 +130,15 @@ def test_a_slice_that_is_worse_than_the_baseline_fails(store: ArtifactStore) -> 
     assert not gates(store, evaluation, slices=("hour",))["slices"].passed
 
 
+def test_many_slices_do_not_fail_by_chance_and_one_that_is_worse_still_does(store: ArtifactStore) -> None:
+    evaluation = evaluate_model(fit(), RECENT, ["origin"], trained_on=PAST, store=store)
+    first, *others = evaluation.slices_by("origin")
+    for joint, passed in ((0.001, True), (-0.001, False)):
+        judged = msgspec.structs.replace(first, enough=True, gain=-0.02, gain_low=-0.04, gain_high=-0.005, joint_high=joint)
+        found = gates(store, msgspec.structs.replace(evaluation, slices=(judged, *others)), slices=("origin",))["slices"]
+        assert found.passed is passed
+
+
 def test_a_model_that_does_not_load_fails(store: ArtifactStore) -> None:
     package = package_model(store, fit(), PAST.columns, "late", example=RECENT.X)
     good = check_loadable(store, package)

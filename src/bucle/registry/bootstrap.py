@@ -22,6 +22,8 @@ Unit = Literal["day", "hour", "row"]
 
 RESAMPLES = 2000
 LEVEL = 0.95
+BEYOND = 20
+"""Resamples that must lie beyond a bound of a higher level: fewer do not tell where it is."""
 FEWEST = 10
 """Days or hours without which they say too little of how much days or hours differ."""
 
@@ -60,12 +62,12 @@ def hours_of(moments_us: Ints) -> Ints:
 
 
 def paired_difference(
-    worse: Floats, better: Floats, seed: int, resamples: int = RESAMPLES, hours: Ints | None = None
+    worse: Floats, better: Floats, seed: int, resamples: int = RESAMPLES, hours: Ints | None = None, level: float = LEVEL
 ) -> Difference:
     """Return the mean of `worse - better` (losses of two models on the same rows) with its bounds.
 
     `hours` are those of the rows, see `hours_of`; without them rows count as independent. Seeded, so that the same losses
-    give the same verdict.
+    give the same verdict. The bounds hold at `level` each; a higher one than 95 % takes more resamples.
     """
     difference = worse - better
     rows, mean = len(difference), float(difference.mean())
@@ -73,8 +75,9 @@ def paired_difference(
     sums, sizes = np.asarray(np.bincount(groups, difference), dtype=np.float64), np.bincount(groups)
     if len(sums) < 2 or float(np.ptp(difference)) == 0:
         return Difference(mean, mean, mean, rows, len(sums), unit)
-    reach = _student(len(sums) - 1) * _robust_error(sums, sizes)
-    low, high = np.quantile(_resampled_means(sums, sizes, seed, resamples), (1 - LEVEL, LEVEL))
+    reach = _student(len(sums) - 1, level) * _robust_error(sums, sizes)
+    resamples = max(resamples, math.ceil(BEYOND / (1 - level) - 1e-6))
+    low, high = np.quantile(_resampled_means(sums, sizes, seed, resamples), (1 - level, level))
     return Difference(mean, min(float(low), mean - reach), max(float(high), mean + reach), rows, len(sums), unit)
 
 
@@ -96,10 +99,18 @@ def _robust_error(sums: Floats, sizes: Ints) -> float:
     return math.sqrt(groups / (groups - 1) * float((residuals**2).sum())) / total
 
 
-def _student(freedom: int) -> float:
+def joint_level(tests: int) -> float:
+    """Return the level of each of several bounds such that all hold at once with 95 %, however they depend on each other.
+
+    Bonferroni's correction (Dunn, Multiple Comparisons among Means, JASA 56, 1961).
+    """
+    return 1 - (1 - LEVEL) / max(1, tests)
+
+
+def _student(freedom: int, level: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, LEVEL))
+    return float(stdtrit(freedom, level))
 
 
 def _resampled_means(sums: Floats, sizes: Ints, seed: int, resamples: int) -> Floats:

@@ -28,7 +28,11 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class SliceResult(msgspec.Struct, frozen=True):
-    """The rows that have one value of a column. `enough` is false when they are too few to judge by."""
+    """The rows that have one value of a column. `enough` is false when they are too few to judge by.
+
+    `gain_low` and `gain_high` hold at 95 % for this slice alone. Where `gain_high` is below zero, `joint_high` is the upper
+    bound that holds for all slices of the evaluation at once; elsewhere it is None.
+    """
 
     column: str
     value: str
@@ -39,6 +43,7 @@ class SliceResult(msgspec.Struct, frozen=True):
     gain: float
     gain_low: float
     gain_high: float
+    joint_high: float | None = None
 
 
 class Evaluation(msgspec.Struct, frozen=True):

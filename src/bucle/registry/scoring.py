@@ -12,7 +12,7 @@ from bucle.features import FrameColumn
 from bucle.ledger import to_us
 from bucle.project import Task
 from bucle.registry.answers import answers, classes_of, coded, task_of
-from bucle.registry.bootstrap import Difference, Ints, hours_of, paired_difference
+from bucle.registry.bootstrap import LEVEL, Difference, Ints, hours_of, joint_level, paired_difference
 from bucle.registry.errors import BadEvaluation
 from bucle.registry.evaluations import Baseline, Evaluation, SliceResult
 from bucle.registry.frames import aligned, rows_id, slices_of
@@ -57,7 +57,11 @@ class _Scored:
     @property
     def gain(self) -> Difference:
         """By how much the model's loss is smaller than the baseline's."""
-        return paired_difference(self.trivial_losses, self.losses, self.seed, hours=self.hours)
+        return self.gain_at(LEVEL)
+
+    def gain_at(self, level: float) -> Difference:
+        """The same with bounds that hold at `level`."""
+        return paired_difference(self.trivial_losses, self.losses, self.seed, hours=self.hours, level=level)
 
     @property
     def positives(self) -> int | None:
@@ -106,7 +110,7 @@ def evaluate_model(
         positives=scored.positives,
         metrics=metrics,
         undefined=tuple(undefined),
-        slices=tuple(_slice(name, value, scored.taken(mask)) for name in slices for value, mask in slices_of(frame, name)),
+        slices=_slices(scored, [(name, *each) for name in slices for each in slices_of(frame, name)]),
         baseline=_baseline(scored, trained_on is not None),
         mean_loss=float(scored.losses.mean()),
         losses=_keep(store, scored.losses),
@@ -169,8 +173,16 @@ def _baseline(scored: _Scored, learned: bool) -> Baseline:
     )
 
 
-def _slice(column: str, value: str, scored: _Scored) -> SliceResult:
+def _slices(scored: _Scored, masks: Sequence[tuple[str, str, NDArray[np.bool_]]]) -> tuple[SliceResult, ...]:
+    """Return what each slice has; the more can be judged, the surer it must be that one of them is worse."""
+    taken = [(name, value, scored.taken(mask)) for name, value, mask in masks]
+    level = joint_level(sum(rows.enough for *_, rows in taken))
+    return tuple(_slice(name, value, rows, level) for name, value, rows in taken)
+
+
+def _slice(column: str, value: str, scored: _Scored, level: float) -> SliceResult:
     gain = scored.gain
+    joint = max(gain.high, scored.gain_at(level).high) if gain.negative and scored.enough else None
     return SliceResult(
         column=column,
         value=value,
@@ -181,6 +193,7 @@ def _slice(column: str, value: str, scored: _Scored) -> SliceResult:
         gain=gain.mean,
         gain_low=gain.low,
         gain_high=gain.high,
+        joint_high=joint,
     )
 
 
