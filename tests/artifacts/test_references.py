@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +42,24 @@ def test_only_what_nothing_refers_to_is_removed(home: Home) -> None:
     assert not store.exists(alone)
     assert all(map(store.exists, (referred, in_lineage, part, manifest)))
     assert home.ledger.events(EventFilter(kinds=("artifacts.garbage_collected",)))[0].data["removed"] == 1
+
+
+def test_documents_are_read_while_others_may_write(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(home.folder("artifacts"))
+    part, alone = store.put_bytes(b"part"), store.put_bytes(b"alone")
+    with home.ledger.write() as transaction:
+        refer(transaction, store.put_json({"parts": [part]}), "ds_1", "manifest")
+    age(store, 7200)
+    read, opened = [], ArtifactStore.open_unverified
+
+    def open_unverified(self: ArtifactStore, id: str) -> IO[bytes]:
+        with home.ledger.write():  # would be a write within a write if the collection held the writer
+            read.append(id)
+        return opened(self, id)
+
+    monkeypatch.setattr(ArtifactStore, "open_unverified", open_unverified)
+    assert collect_garbage(home, grace=3600).removed == 1
+    assert len(read) == 2 and store.exists(part) and not store.exists(alone)
 
 
 def test_what_was_put_lately_has_its_time_of_grace(home: Home) -> None:

@@ -1,10 +1,10 @@
 """A write that is sent twice with one Idempotency-Key happens once, also when the server died in between."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from tests.server.conftest import Wire
 from bucle.errors import BucleError
 from bucle.identity import OWNER, create_token, list_tokens
 from bucle.ledger import RequestKey, StoredEvent, Ticked, handling
-from bucle.server import Body, Call, House, Route, RouteTable
+from bucle.server import Body, Call, House, Route, RouteTable, open_house
 
 MakeWire = Callable[..., Wire]
 WANTED = {"name": "ana", "role": "viewer"}
@@ -170,14 +170,19 @@ def test_a_request_that_is_still_at_work_is_not_begun_again(make_wire: MakeWire)
 
 def test_answers_are_forgotten_after_their_time(house: House, wire: Wire) -> None:
     wire.json("POST", "/api/v1/tokens", WANTED, idempotency_key="k")
-    leftover = house.home.folder("tmp") / "body-x"
-    leftover.write_bytes(b"x")
     assert house.ledger.forget_requests(datetime.now(UTC) - timedelta(days=7)) == 0
     with house.ledger.write() as tx:
         tx.execute("UPDATE request SET at_us = 0")
-    os.utime(leftover, (0, 0))
     with house.ledger.write() as tx:
         tx.emit(Ticked(datetime.now(UTC)), "clock")
     house.settle()
     assert house.ledger.request(f"{OWNER.id}:k") is None
+
+
+def test_bodies_that_a_killed_server_left_are_removed_by_the_next(tmp_path: Path) -> None:
+    open_house(tmp_path / "home", "call").close()
+    leftover = tmp_path / "home" / "tmp" / "body-x"
+    leftover.write_bytes(b"x")
+    house = open_house(tmp_path / "home", "call")
     assert not leftover.exists()
+    house.close()

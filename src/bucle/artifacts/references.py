@@ -56,7 +56,8 @@ def references_to(reader: Reader, artifact: str) -> list[Reference]:
 def collect_garbage(home: Home, grace: float = 86_400) -> GarbageReport:
     """Remove artifacts that nothing refers to and that were put more than `grace` seconds of real time ago.
 
-    Others may write meanwhile: each batch is removed within a transaction that sees every reference made so far.
+    Others may write meanwhile: documents are read while nobody is kept waiting, and each batch is removed within a transaction
+    that sees every reference made so far and reads only what was referred to since.
     """
     artifacts = ArtifactStore(home.folder("artifacts"))
     moment = time.time() - grace
@@ -64,6 +65,9 @@ def collect_garbage(home: Home, grace: float = 86_400) -> GarbageReport:
     reachable = _Reachable(artifacts)
     removed = freed = 0
     for batch in _batches(old):
+        with home.ledger.read() as reader:
+            referenced = _referenced(reader)
+        reachable.extended(referenced)
         with home.ledger.write() as transaction:
             needed = reachable.extended(_referenced(transaction))
             sizes = [artifacts.remove_older(id, moment) for id in batch if id not in needed]
@@ -76,8 +80,8 @@ def collect_garbage(home: Home, grace: float = 86_400) -> GarbageReport:
     return GarbageReport(removed, freed, kept, unfinished)
 
 
-def _referenced(transaction: Transaction) -> set[str]:
-    return {row[0] for row in transaction.rows(store.SELECT_REFERENCED)}
+def _referenced(reader: Reader | Transaction) -> set[str]:
+    return {row[0] for row in reader.rows(store.SELECT_REFERENCED)}
 
 
 class _Reachable:

@@ -19,6 +19,7 @@ _REMEMBERED = timedelta(days=7)
 
 def compose(house: House) -> None:
     """Have the doctor look at the home's disk and at events that could not be delivered; forget what is long over."""
+    _sweep(house)
     house.check_with(lambda: [_disk(house), _integrity(house), _deliveries(house)])
     house.on_start(lambda: _forget(house))
     house.subscribe(Subscription("server.forget", ("ledger.ticked",), lambda event: _forget(house)))
@@ -68,13 +69,15 @@ def openapi(call: Call) -> dict[str, Any]:
     return describe(route_table().routes)
 
 
-def _forget(house: House) -> None:
-    """Drop the answers of requests that nobody sends again, and bodies that a killed server left."""
-    old = datetime.now(UTC) - _REMEMBERED
-    house.ledger.forget_requests(old)
+def _sweep(house: House) -> None:
+    """Remove the bodies of requests that a killed process left: this one alone holds the home, and has none yet."""
     for body in house.home.folder("tmp").glob("body-*"):
-        if body.stat().st_mtime < old.timestamp():
-            body.unlink(missing_ok=True)
+        body.unlink(missing_ok=True)
+
+
+def _forget(house: House) -> None:
+    """Drop the answers of requests that nobody sends again."""
+    house.ledger.forget_requests(datetime.now(UTC) - _REMEMBERED)
 
 
 def _disk(house: House) -> Finding:
