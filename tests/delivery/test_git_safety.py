@@ -216,5 +216,14 @@ def test_a_check_run_of_another_project_does_not_exist(quick: Server, fort: Path
     assert caught.value.code == "delivery/unknown-check-run"
 
 
+def test_asking_what_could_be_pushed_makes_no_repository(quick: Server, tmp_path: Path) -> None:
+    assert raw(quick, "GET", "/git/notyet.git/info/refs?service=git-receive-pack", {}) == 200
+    assert raw(quick, "GET", "/git/notyet.git/info/refs?service=git-upload-pack", {}) == 404
+    assert not (quick.home / "git" / "notyet.git").exists()
+    commit_all(write_project(tmp_path, "notyet"))
+    assert push(quick, tmp_path, "notyet")[0] == 0
+    assert (quick.home / "git" / "notyet.git" / "HEAD").is_file()
+
+
 def test_a_push_that_says_it_is_too_large_is_not_read(quick: Server, fort: Path) -> None:
     assert raw(quick, "POST", "/git/fort.git/git-receive-pack", {"Content-Length": str(3 * 1024**3)}) == 413

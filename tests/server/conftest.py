@@ -37,6 +37,7 @@ class Wire:
     def __init__(self, house: House, table: RouteTable, host: str) -> None:
         self.house = house
         self.table = table
+        self.stalls = False
         self.application = Application(house, table, guard_for(host))
 
     def send(self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
@@ -56,9 +57,11 @@ class Wire:
             "root_path": "",
         }
         sent: list[Any] = []
-        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+        waiting = [{"type": "http.request", "body": body, "more_body": self.stalls}]
 
         async def receive() -> Any:
+            if not waiting and self.stalls:
+                await asyncio.Future()
             return waiting.pop() if waiting else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:

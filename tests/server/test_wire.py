@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.server.conftest import Wire
 
-from bucle.server import Body, Call, Route, RouteTable, route_table
+from bucle.server import Body, Call, Route, RouteTable, decoding, route_table
 from bucle.server.errors import BadJSON
 
 MakeWire = Callable[..., Wire]
@@ -115,6 +115,30 @@ def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(wire: Wir
     for headers in ({}, {"content-length": str(len(body))}):
         reply = wire.send("POST", route, {"content-type": "application/json", **headers}, body)
         assert (reply.status, reply.code) == (413, "server/body-too-large")
+
+
+@pytest.mark.parametrize("route", ["/echo", "/bytes", "/file"])
+def test_a_body_that_stops_coming_is_not_waited_for(wire: Wire, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    monkeypatch.setattr(decoding, "SILENCE", 0.2)
+    wire.stalls = True
+    reply = wire.send("POST", route, {"content-type": "application/json", "content-length": "900"}, b'{"name": ')
+    assert (reply.status, reply.code, reply.headers["connection"]) == (408, "server/body-too-slow", "close")
+    assert not list((wire.house.home.path / "tmp").glob("body-*"))
+
+
+def test_a_push_that_stops_coming_is_ended(make_wire: MakeWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "SILENCE", 0.2)
+    wire = make_wire()
+    wire.stalls = True
+    headers = {"content-type": "application/x-git-receive-pack-request", "content-length": "900"}
+    reply = wire.send("POST", "/git/slow.git/git-receive-pack", headers, b"00")
+    assert reply.body == b"", "git is gone, and with it what it held"
+
+
+def test_a_body_that_comes_by_drops_is_not_waited_for(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_PATIENCE", 0.2)
+    wire.stalls = True
+    assert wire.send("POST", "/bytes", body=b"abc").code == "server/body-too-slow"
 
 
 def test_bodies_come_as_the_route_takes_them(wire: Wire) -> None:

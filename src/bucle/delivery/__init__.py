@@ -28,7 +28,7 @@ from bucle.delivery.releases import (
     refusals,
     release_history,
 )
-from bucle.delivery.repositories import MAIN, Commit, Repository, ensure_repository, open_repository
+from bucle.delivery.repositories import MAIN, Commit, Repository, ensure_repository, open_repository, repository_to_be
 from bucle.delivery.results import CheckResult, CheckRun, Finding, Verdict, get_check_run, list_check_runs
 from bucle.delivery.rollouts.looking import (
     ArmShown,
@@ -111,6 +111,7 @@ __all__ = [
     "refusals",
     "refuse",
     "release_history",
+    "repository_to_be",
     "roll_back",
     "running_rollouts",
     "show",

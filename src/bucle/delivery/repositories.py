@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bucle.delivery.errors import NoRepository, UnsafeName
-from bucle.ledger import Home
+from bucle.ledger import Home, new_id
 from bucle.project import git_command, git_environment, is_project_name, resolve_commit, run_git
 
 MAIN = "refs/heads/main"
@@ -99,16 +99,25 @@ def open_repository(home: Home, project: str) -> Repository:
 
 def ensure_repository(home: Home, project: str) -> Repository:
     """Return the project's hosted repository, made when it is not there; its settings and hooks are renewed each time."""
+    return Repository(project, _made(repository_path(home, project)))
+
+
+def repository_to_be(home: Home, project: str) -> Repository:
+    """Return the project's repository, or an empty one in its stead where there is none: asking about it makes none."""
     path = repository_path(home, project)
+    return Repository(project, path if (path / "HEAD").is_file() else _made(home.folder("tmp") / "empty.git"))
+
+
+def _made(path: Path) -> Path:
     if not (path / "HEAD").is_file():
         run_git(path.parent, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(path))
     config = path / "config"
     wanted = _configuration()
     if not config.is_file() or config.read_text("utf-8") != wanted:
-        temporary = path / "config.new"
+        temporary = path / new_id("config")
         temporary.write_text(wanted, "utf-8")
         temporary.replace(config)
-    return Repository(project, path)
+    return path
 
 
 def hosted_projects(home: Home) -> list[str]:

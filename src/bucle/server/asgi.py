@@ -180,6 +180,8 @@ class Application:
             response = Response(document, problem.status, media_type="application/json")
         else:
             response = Response(msgspec.json.encode(problem), problem.status, media_type=MEDIA_TYPE)
+        if problem.status == 408:
+            response.headers["connection"] = "close"  # what may still come of the body belongs to no other request
         if problem.status == 401:
             response.headers["www-authenticate"] = 'Basic realm="bucle: the token is the password"'
         return response

@@ -1,9 +1,11 @@
 """From bytes to what handlers take: path segments, query parameters, bodies. Size and shape are checked before anything."""
 
+import asyncio
 import difflib
 import re
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -15,6 +17,7 @@ from bucle.server.errors import (
     BadJSON,
     BadPath,
     BodyTooLarge,
+    BodyTooSlow,
     UnexpectedBody,
     UnknownParameter,
     UnknownPath,
@@ -25,6 +28,10 @@ from bucle.server.routing import Route
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+SILENCE = 30.0
+"""Seconds in which nothing of a body came, after which no more is waited for."""
+
+_PATIENCE, _SLOWEST = 60.0, 10_000.0
 _FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
@@ -57,8 +64,8 @@ def query_of(request: "Request", route: Route) -> Mapping[str, str]:
 async def body_of(request: "Request", route: Route, folder: Path) -> Any:
     """Return the body as the route takes it.
 
-    Raises `server/body-too-large`, `server/unexpected-body`, `server/wrong-content-type`, `server/bad-json`,
-    `server/bad-body`.
+    Raises `server/body-too-large`, `server/body-too-slow`, `server/unexpected-body`, `server/wrong-content-type`,
+    `server/bad-json`, `server/bad-body`.
     """
     if route.body is Path:
         return await _to_file(request, route.limit, folder)
@@ -101,7 +108,7 @@ def _segment(part: bytes) -> str:
 async def _read(request: "Request", limit: int) -> bytes:
     chunks, size = [], 0
     _check_declared(request, limit)
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         size += len(chunk)
         if size > limit:
             raise BodyTooLarge(limit=limit, where="body")
@@ -115,7 +122,7 @@ async def _to_file(request: "Request", limit: int, folder: Path) -> Path:
     with tempfile.NamedTemporaryFile(dir=folder, prefix="body-", delete=False) as file:
         path = Path(file.name)
         try:
-            async for chunk in request.stream():
+            async for chunk in _chunks(request):
                 size += len(chunk)
                 if size > limit:
                     raise BodyTooLarge(limit=limit, where="body")
@@ -124,6 +131,22 @@ async def _to_file(request: "Request", limit: int, folder: Path) -> Path:
             path.unlink()
             raise
     return path
+
+
+async def _chunks(request: "Request") -> AsyncIterator[bytes]:
+    """Return the body as it comes. Raises `server/body-too-slow`: whoever sends by drops would hold a place for ever."""
+    stream, began, received = request.stream(), time.monotonic(), 0
+    while True:
+        waited = time.monotonic() - began
+        try:
+            async with asyncio.timeout(min(SILENCE, max(_PATIENCE + received / _SLOWEST - waited, 0))):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise BodyTooSlow(received=received, seconds=time.monotonic() - began, where="body") from None
+        if chunk is None:
+            return
+        received += len(chunk)
+        yield chunk
 
 
 def _check_declared(request: "Request", limit: int) -> None:

@@ -66,6 +66,13 @@ class BodyTooLarge(BucleError, code="server/body-too-large", status=413):
     next = "Send it in parts."
 
 
+class BodyTooSlow(BucleError, code="server/body-too-slow", status=408):
+    """A request's body stopped coming, or came by drops."""
+
+    message = "The body did not arrive: {received} bytes in {seconds:.0f} s."
+    next = "Send it again, over a faster connection if it lasts; nothing was done."
+
+
 class WrongContentType(BucleError, code="server/wrong-content-type", status=415):
     """A route that takes JSON was sent something else, for instance a form."""
 

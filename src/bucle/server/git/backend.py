@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
+import signal
 from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from bucle.server import decoding
 
 _CHUNK = 1 << 16
 _LONGEST_HEAD = 1 << 14
@@ -35,6 +39,7 @@ class GitExchange(Response):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
         feeding = asyncio.create_task(self._feed(process, receive))
         try:
@@ -58,7 +63,12 @@ class GitExchange(Response):
             return
         fed, more = 0, True
         while more:
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), decoding.SILENCE)
+            except TimeoutError:  # git has begun to answer: that its answer breaks off is all that can be said
+                _log.warning("a request to git stopped coming after %s bytes", fed)
+                _end(process)
+                return
             if message["type"] == "http.disconnect":
                 _end(process)  # an incomplete pack is worth nothing
                 return
@@ -118,10 +128,10 @@ async def _head(stream: asyncio.StreamReader) -> tuple[int, list[tuple[bytes, by
 
 
 def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill git, which may have ended by itself meanwhile."""
+    """Kill git, which may have ended by itself meanwhile, and the processes that it started: they do the work."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:

@@ -4,7 +4,7 @@ import re
 
 from starlette.responses import Response
 
-from bucle.delivery import Delivery, GitRefused, PushTooLarge, ensure_repository, open_repository
+from bucle.delivery import Delivery, GitRefused, PushTooLarge, ensure_repository, open_repository, repository_to_be
 from bucle.identity import require
 from bucle.ledger import Scope
 from bucle.project import is_project_name
@@ -43,8 +43,10 @@ def _exchange(call: Call, path: str, service: str, query: str) -> Response:
     project = _project(call.path["repository"])
     require(call.principal, _PERMISSIONS[service], Scope(project))
     delivery = call.house.part(Delivery)
-    if service == "git-receive-pack":
+    if path == "git-receive-pack":
         repository = ensure_repository(delivery.home, project)
+    elif service == "git-receive-pack":
+        repository = repository_to_be(delivery.home, project)
     else:
         repository = open_repository(delivery.home, project)
     headers = call.request.headers
