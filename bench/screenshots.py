@@ -36,9 +36,9 @@ def pages(url: str, project: str) -> dict[str, str]:
     rollouts = document(f"{root}/rollouts.json")["rollouts"]
     if rollouts:
         found["rollout"] = f"{root}/rollouts/{rollouts[0]['id']}"
-        back = next((each for each in rollouts if each["state"] == "rolled back"), None)
-        if back:
-            found["rollout-back"] = f"{root}/rollouts/{back['id']}"
+        other = next((each for each in rollouts if each["state"] != rollouts[0]["state"]), None)
+        if other:
+            found["rollout-other"] = f"{root}/rollouts/{other['id']}"
     services = document(f"{root}/services.json")["services"]
     if services:
         last = services[-1]

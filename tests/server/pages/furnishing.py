@@ -195,7 +195,7 @@ def _alert(house: House) -> tuple[str, int]:
 
 def _run(house: House, cause: int) -> str:
     """A run that the alert started."""
-    with acting("monitoring", "system"), within(PRODUCTION), because(cause), house.ledger.write() as tx:
+    with acting("monitoring", "system"), within(PRODUCTION), because(*range(1, 6), cause), house.ledger.write() as tx:
         run = begin_run(tx, RunStart("train_delay", "pipeline", params={"rate": EVIL}))
         tx.emit(
             RunStarted("train_delay", "degradation", "inline", None, False, "", "", {}, "", None, house.ledger.clock.now(), 0),

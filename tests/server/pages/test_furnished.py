@@ -201,6 +201,17 @@ def test_why_of_a_prediction_names_its_deployment(visitor: Client, furnished: Fu
     assert furnished.deployment in {edge["source"] for edge in document["edges"]}
 
 
+def test_long_lists_of_causes_are_folded_and_lose_none(visitor: Client, furnished: Furnished) -> None:
+    events = [event for path in all_paths(furnished) if "/why/" in path for event in visitor.get(f"{path}.json")["events"]]
+    event = max(events, key=lambda event: len(event["caused_by"]))
+    row = html(visitor, f"/why/{event['seq']}").split("</tr>")[1]
+    before, folded = row.split(f'<details id="causes-{event["seq"]}"><summary>')
+    linked = [re.findall(r'href="/why/(\d+)">\1<', text) for text in (before, folded)]
+    assert [len(part) for part in linked] == [5, len(event["caused_by"]) - 4], "the event itself and four causes are shown"
+    assert [int(seq) for seq in linked[0][1:] + linked[1]] == event["caused_by"]
+    assert folded.startswith(f"{len(event['caused_by']) - 4} more<")
+
+
 def test_a_service_that_is_not_there_is_not_shown(visitor: Client) -> None:
     for path in ("services/nobody.json", "services/delay.json?environment=staging"):
         with pytest.raises(RemoteError) as caught:
