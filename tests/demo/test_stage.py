@@ -1,7 +1,6 @@
 """The people of the demo when their server is killed: they wait for the next one, and do not take its home."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -66,12 +65,10 @@ def test_when_nobody_starts_a_server_the_demo_ends_once(stage: Stage, monkeypatc
     monkeypatch.setattr("bucle.demo.stage._PATIENCE", 0.5)
     said: list[str] = []
     stage.say = said.append
-    began = time.monotonic()
     with pytest.raises(ServerGone) as gone:
         stage.call("ana", lambda client: client.get("/health"))
     assert gone.value.code == "demo/server-gone"
     with pytest.raises(ServerGone):
         stage.push("ana")
-    assert len(said) == 2, "each waited once"
     stage.leave()  # what the demo does last, whatever happened: there is nothing to stop and nothing to wait for
-    assert time.monotonic() - began < 30
+    assert len(said) == 2, "each waited once, and who left did not"

@@ -1,6 +1,7 @@
 """Checks, releases, promotions, approvals, rollouts, rollbacks."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -64,7 +65,7 @@ def approve(session: Session, id: str | None, note: str, refusal: str | None) ->
     for each in foreseen:
         session.say(f"{each['service']}: {each['sentence']}")
     promotion = session.client.post(session.client.path("promotions", id, "approve"), {"note": note})
-    session.show(promotion | {"prospects": foreseen}, lambda: _tell(promotion))
+    session.show(promotion | {"prospects": foreseen}, lambda: _tell(promotion, [each["service"] for each in foreseen]))
 
 
 @click.command("rollback", cls=Command)
@@ -122,17 +123,19 @@ def _show(session: Session, promotion: dict[str, Any], foreseen: list[dict[str, 
     def tell() -> None:
         for each in foreseen:
             click.echo(f"{each['service']}: {each['sentence']}")
-        _tell(promotion)
+        _tell(promotion, [each["service"] for each in foreseen])
 
     session.show(promotion | {"prospects": foreseen}, tell)
 
 
-def _tell(promotion: dict[str, Any]) -> None:
+def _tell(promotion: dict[str, Any], services: Sequence[str] = ()) -> None:
     what = f"{promotion['target']} to {promotion['environment']}"
     if promotion["state"] == "pending":
         click.echo(f"{what} waits: somebody else must run `bucle approve {promotion['id']}`")
     elif promotion["state"] == "rolling out":
-        click.echo(f"{what} is on its way: `bucle rollout SERVICE --environment {promotion['environment']}` shows how far")
+        click.echo(f"{what} is on its way.")
+        for service in services:
+            click.echo(f"`bucle rollout {service} --environment {promotion['environment']}` shows how far.")
     else:
         click.echo(f"{what}: {promotion['state']}")
 
