@@ -1,5 +1,6 @@
 """Tracking: experiments, runs, and what each training iteration must have on record."""
 
+from bucle.tracking.amending import change_run, continue_run, remove_tag
 from bucle.tracking.collecting import (
     Collector,
     collecting,
@@ -11,8 +12,27 @@ from bucle.tracking.collecting import (
     setting,
 )
 from bucle.tracking.completeness import FACTS, Completeness, completeness, iterations
-from bucle.tracking.errors import UnknownRun
-from bucle.tracking.events import ExperimentCreated, IterationRecorded, RunFinished, RunRevived, RunStarted
+from bucle.tracking.errors import ExperimentExists, NotActive, ParameterChanged, UnknownExperiment, UnknownRun, UnknownTag
+from bucle.tracking.events import (
+    ExperimentChanged,
+    ExperimentCreated,
+    ExperimentTagged,
+    IterationRecorded,
+    RunChanged,
+    RunFinished,
+    RunRevived,
+    RunStarted,
+)
+from bucle.tracking.experiments import (
+    Experiment,
+    Stage,
+    change_experiment,
+    create_experiment,
+    experiment_named,
+    get_experiment,
+    list_experiments,
+    tag_experiment,
+)
 from bucle.tracking.ids import run_from_hex, run_hex
 from bucle.tracking.logs import ArtifactLog, MetricPoint, Note, RunLog, SettingRead, metric_point
 from bucle.tracking.runs import (
@@ -44,12 +64,19 @@ __all__ = [
     "Collector",
     "Completeness",
     "DataUse",
+    "Experiment",
+    "ExperimentChanged",
     "ExperimentCreated",
+    "ExperimentExists",
+    "ExperimentTagged",
     "IterationRecorded",
     "MetricPoint",
+    "NotActive",
     "Note",
+    "ParameterChanged",
     "Purpose",
     "Run",
+    "RunChanged",
     "RunFilter",
     "RunFinished",
     "RunKind",
@@ -61,19 +88,29 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "SettingRead",
+    "Stage",
+    "UnknownExperiment",
     "UnknownRun",
+    "UnknownTag",
     "active_run",
     "begin_run",
+    "change_experiment",
+    "change_run",
     "collecting",
     "completeness",
+    "continue_run",
+    "create_experiment",
     "current_collector",
     "end_silent_runs",
+    "experiment_named",
     "finish_run",
     "finish_script",
     "gathering",
+    "get_experiment",
     "get_run",
     "iterations",
     "last_metrics",
+    "list_experiments",
     "list_runs",
     "log_artifact",
     "log_metric",
@@ -82,11 +119,13 @@ __all__ = [
     "note_upload",
     "record",
     "record_script",
+    "remove_tag",
     "reopen_run",
     "run_from_hex",
     "run_hex",
     "run_metrics",
     "run_state",
     "setting",
+    "tag_experiment",
     "use_data",
 ]

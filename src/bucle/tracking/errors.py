@@ -64,3 +64,31 @@ class NotSent(BucleError, code="tracking/artifact-not-sent", status=409):
 
     message = "The artifact {id} was not sent for the run {run}."
     next = "Send its bytes to the run's `artifacts` first."
+
+
+class UnknownExperiment(BucleError, code="tracking/unknown-experiment", status=404):
+    """There is no experiment of that id or name in the project."""
+
+    message = "There is no experiment {id!r}."
+    next = "`bucle runs` shows the experiment of each run."
+
+
+class ExperimentExists(BucleError, code="tracking/experiment-exists", status=409):
+    """An experiment of that name exists in the project already, perhaps deleted."""
+
+    message = "The experiment {name!r} exists already ({stage})."
+    next = "Use it, restore it if it is deleted, or take another name."
+
+
+class NotActive(BucleError, code="tracking/not-active", status=409):
+    """What is deleted takes no changes."""
+
+    message = "The {what} {id} is {stage}."
+    next = "Restore it first."
+
+
+class UnknownTag(BucleError, code="tracking/unknown-tag", status=404):
+    """A tag that is to be removed is not there."""
+
+    message = "The {what} {id} has no tag {name!r}."
+    next = "`bucle runs ID` shows the tags of a run."

@@ -15,6 +15,37 @@ class ExperimentCreated(Event, kind="tracking.experiment_created", version=1):
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentChanged(Event, kind="tracking.experiment_changed", version=1):
+    """An experiment was renamed, deleted or restored; `stage` is active or deleted."""
+
+    experiment: str
+    name: str
+    stage: str
+    name_before: str
+    stage_before: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentTagged(Event, kind="tracking.experiment_tagged", version=1):
+    """A tag of an experiment was set; a `value` of None says that it was removed."""
+
+    experiment: str
+    tag: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunChanged(Event, kind="tracking.run_changed", version=1):
+    """A run was renamed, deleted or restored; `stage` is active or deleted. A deleted run keeps all that it recorded."""
+
+    run: str
+    name: str
+    stage: str
+    name_before: str
+    stage_before: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted(Event, kind="tracking.run_started", version=1):
     """A run of a pipeline, a step or a script began; `data` are the dataset versions that it reads."""
 

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from bucle.ledger import Reader, Row, Scope, Transaction, because, current_context, from_us, new_id
+from bucle.ledger import Reader, Row, Transaction, because, current_context, from_us, new_id
 from bucle.tracking import store
-from bucle.tracking.errors import RunOver, UnknownRun
-from bucle.tracking.events import ExperimentCreated, FactNoted, IterationRecorded, RunFinished, RunStarted
+from bucle.tracking.errors import NotActive, RunOver, UnknownRun
+from bucle.tracking.events import FactNoted, IterationRecorded, RunFinished, RunStarted
+from bucle.tracking.experiments import Stage, ensure_experiment
 from bucle.tracking.logs import ArtifactLog, MetricPoint, Note, RunLog, SettingRead, checked_name, checked_param, now_us
 
 RunKind = Literal["pipeline", "step", "script"]
@@ -75,6 +76,7 @@ class Run:
     role: str
     event: int
     ended_event: int | None
+    stage: Stage = "active"
 
     @property
     def seconds(self) -> float | None:
@@ -122,7 +124,7 @@ def begin_run(tx: Transaction, start: RunStart) -> str:
     checked_name(start.name)
     if start.parent is not None and store.select_run(tx, start.parent, scope.project) is None:
         raise UnknownRun(id=start.parent)
-    experiment = _ensure_experiment(tx, scope, checked_name(start.experiment))
+    experiment = ensure_experiment(tx, scope.project, start.experiment)
     event = RunStarted(
         run=run_id,
         name=start.name,
@@ -156,12 +158,14 @@ def record(tx: Transaction, run_id: str, log: RunLog) -> bool:
 
     Artifacts enter the lineage as the run's outputs, frames that notes name by `artifact` as its inputs. Also a run that
     has ended takes metrics and notes: the evaluation of a model is known after its training.
-    Raises `tracking/unknown-run`, `tracking/param-changed`, and what `RunLog.check` raises.
+    Raises `tracking/unknown-run`, `tracking/not-active`, `tracking/param-changed`, and what `RunLog.check` raises.
     """
     log.check()
     row = store.select_run(tx, run_id)
     if row is None:
         raise UnknownRun(id=run_id)
+    if row["stage"] != "active":
+        raise NotActive(what="run", id=run_id, stage=row["stage"])
     if log.batch and log.batch <= row["batches"]:
         return False
     store.write_log(tx, run_id, log, now_us())
@@ -292,22 +296,12 @@ def as_run(row: Row) -> Run:
         role=row["role"],
         event=row["event"],
         ended_event=row["ended_event"],
+        stage=row["stage"],
     )
 
 
 def _point(row: Row) -> MetricPoint:
     return MetricPoint(row["name"], row["special"] or row["value"], row["step"], row["at_us"])
-
-
-def _ensure_experiment(tx: Transaction, scope: Scope, name: str) -> str:
-    found = store.select_experiment(tx, scope.project, name)
-    if found is not None:
-        return found
-    experiment = new_id("exp")
-    seq = tx.emit(ExperimentCreated(experiment, name), experiment)
-    store.insert_experiment(tx, experiment, scope.project, name, now_us(), seq)
-    tx.node(experiment, "context", "experiment", name, seq)
-    return experiment
 
 
 def _enter_lineage(tx: Transaction, start: RunStart, experiment: str, seq: int) -> None:

@@ -49,7 +49,6 @@ INSERT INTO run_note (run, ordinal, kind, data)
 VALUES (?, (SELECT coalesce(max(ordinal), 0) + 1 FROM run_note WHERE run = ?), ?, ?)
 """
 INSERT_SETTING = "INSERT INTO run_setting (run, name, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-INSERT_EXPERIMENT = "INSERT INTO experiment (id, project, name, created_us, event) VALUES (?, ?, ?, ?, ?)"
 COUNT_ITERATIONS = """
 SELECT count(*) FROM run WHERE purpose = 'training' AND status = 'succeeded' AND parent = ?
   AND ended_event <= (SELECT ended_event FROM run WHERE id = ?)
@@ -152,7 +151,7 @@ def select_run(reader: Reader | Transaction, run_id: str, project: str | None = 
 
 def select_runs(reader: Reader, wanted: "RunFilter") -> list[Row]:
     """Return the rows that pass the filter, newest first."""
-    clauses, parameters = ["1 = 1"], []  # type: list[str], list[object]
+    clauses, parameters = ["stage = 'active'"], []  # type: list[str], list[object]
     for column in ("project", "environment", "experiment", "kind", "status", "purpose"):
         if (value := getattr(wanted, column)) is not None:
             clauses.append(f"{column} = ?")
@@ -189,17 +188,6 @@ def last_points(reader: Reader, run_ids: Sequence[str]) -> list[Row]:
     """Return the last point of each metric of several runs."""
     marks = ", ".join("?" * len(run_ids))
     return reader.rows(f"SELECT * FROM run_metric_last WHERE run IN ({marks}) ORDER BY run, name", run_ids) if run_ids else []
-
-
-def select_experiment(reader: Reader | Transaction, project: str, name: str) -> str | None:
-    """Return the id of the experiment of that name, or None."""
-    row = reader.row("SELECT id FROM experiment WHERE project = ? AND name = ?", (project, name))
-    return str(row["id"]) if row else None
-
-
-def insert_experiment(tx: Transaction, id: str, project: str, name: str, created_us: int, seq: int) -> None:
-    """Insert an experiment."""
-    tx.execute(INSERT_EXPERIMENT, (id, project, name, created_us, seq))
 
 
 def reopen_run(tx: Transaction, run_id: str) -> None:

@@ -3,8 +3,17 @@ CREATE TABLE experiment (
   project TEXT NOT NULL,
   name TEXT NOT NULL,
   created_us BIGINT NOT NULL,
+  changed_us BIGINT NOT NULL,
+  stage TEXT NOT NULL DEFAULT 'active',
   event BIGINT,
   UNIQUE (project, name)
+);
+
+CREATE TABLE experiment_tag (
+  experiment TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (experiment, name)
 );
 
 CREATE TABLE run (
@@ -31,9 +40,11 @@ CREATE TABLE run (
   role TEXT NOT NULL,
   batches BIGINT NOT NULL,
   event BIGINT NOT NULL,
-  ended_event BIGINT
+  ended_event BIGINT,
+  stage TEXT NOT NULL DEFAULT 'active'
 );
 CREATE INDEX run_project ON run (project, started_us);
+CREATE INDEX run_experiment ON run (project, experiment, started_us);
 CREATE INDEX run_parent ON run (parent);
 CREATE INDEX run_status ON run (status, kind);
 
