@@ -263,6 +263,11 @@ def run_metrics(reader: Reader, run_id: str, name: str, limit: int = 100_000) ->
     return [_point(row) for row in store.series(reader, run_id, name, limit)]
 
 
+def metric_series(reader: Reader, run_id: str, name: str, offset: int = 0, limit: int | None = None) -> list[MetricPoint]:
+    """Return the points of one metric in the order in which they were logged, from `offset` on, all unless `limit` is given."""
+    return [_point(row) for row in store.logged(reader, run_id, name, offset, -1 if limit is None else limit)]
+
+
 def last_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, float]]:
     """Return the last value of each metric of several runs: {run: {metric: value}}."""
     found: dict[str, dict[str, float]] = {run_id: {} for run_id in run_ids}

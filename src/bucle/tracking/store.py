@@ -65,7 +65,10 @@ JOIN lineage_edge used ON used.source = made.target
 JOIN run_metric_last metric ON metric.run = used.target
 WHERE made.source = ? LIMIT 1
 """
-SILENT = "SELECT id, project, environment FROM run WHERE status = 'running' AND kind = 'script' AND touched_us < ? ORDER BY id"
+SILENT = """
+SELECT id, project, environment FROM run WHERE status = 'running' AND kind = 'script' AND engine <> 'mlflow'
+  AND touched_us < ? ORDER BY id
+"""
 
 
 def insert_run(tx: Transaction, scope: Scope, start: "RunStart", actor: str, role: str, seq: int) -> None:
@@ -181,6 +184,14 @@ def series(reader: Reader, run_id: str, name: str, limit: int) -> list[Row]:
     """Return the points of one metric in the order of their steps."""
     return reader.rows(
         "SELECT * FROM run_metric WHERE run = ? AND name = ? ORDER BY step, at_us LIMIT ?", (run_id, name, limit)
+    )
+
+
+def logged(reader: Reader, run_id: str, name: str, offset: int, limit: int) -> list[Row]:
+    """Return points of one metric by time and step, as the MLflow protocol has them; a negative limit means all."""
+    return reader.rows(
+        "SELECT * FROM run_metric WHERE run = ? AND name = ? ORDER BY at_us, step, value LIMIT ? OFFSET ?",
+        (run_id, name, limit, offset),
     )
 
 

@@ -1,0 +1,87 @@
+"""The MLflow protocol, so that `MLFLOW_TRACKING_URI=http://host:port` just works: experiments, runs, metrics, artifacts.
+
+Source: the REST API of MLflow 3.17 as its stock client speaks it. `mlflow` itself is never imported.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bucle import __version__
+from bucle.server.mlflow import artifacts, experiments, recording, runs
+from bucle.server.mlflow.errors import EndpointNotFound, error_shape
+from bucle.server.routing import MEBIBYTE, PUBLIC, Call, Method, Route
+
+_API, _FILES = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
+_LARGEST_BATCH, _LARGEST_FILE = 2 * MEBIBYTE, 65_536 * MEBIBYTE
+
+
+def version(call: Call) -> Any:
+    """Return the version, as text."""
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(__version__)
+
+
+def unknown(call: Call) -> None:
+    """Refuse an endpoint that does not answer here. Raises `mlflow/endpoint-not-found`."""
+    raise EndpointNotFound(path=call.request.url.path[:200], where="path")
+
+
+def _read(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
+    return Route("GET", path, handler, "tracking.read", summary, query=("*",), reach="any", problem=error_shape)
+
+
+def _write(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
+    return Route(
+        "POST", path, handler, "tracking.write", summary, bytes, limit=_LARGEST_BATCH, reach="any", problem=error_shape
+    )
+
+
+def _missing(method: Method, path: str) -> Route:
+    body = None if method == "GET" else bytes
+    return Route(
+        method, path, unknown, PUBLIC, "An endpoint of MLflow's that does not answer here", body, ("*",), problem=error_shape
+    )
+
+
+ROUTES = [
+    Route("GET", "/version", version, PUBLIC, "The version, as MLflow's client asks for it"),
+    _write(f"{_API}/experiments/create", experiments.create, "Create an experiment (MLflow)"),
+    _read(f"{_API}/experiments/get", experiments.get, "An experiment by its id (MLflow)"),
+    _read(f"{_API}/experiments/get-by-name", experiments.get_by_name, "An experiment by its name (MLflow)"),
+    _write(f"{_API}/experiments/update", experiments.rename, "Rename an experiment (MLflow)"),
+    _write(f"{_API}/experiments/delete", experiments.delete, "Delete an experiment (MLflow)"),
+    _write(f"{_API}/experiments/restore", experiments.restore, "Restore an experiment (MLflow)"),
+    _write(f"{_API}/experiments/set-experiment-tag", experiments.set_tag, "Tag an experiment (MLflow)"),
+    _write(f"{_API}/runs/create", runs.create, "Begin a run (MLflow)"),
+    _read(f"{_API}/runs/get", runs.get, "A run with what it recorded (MLflow)"),
+    _write(f"{_API}/runs/update", runs.update, "End or rename a run (MLflow)"),
+    _write(f"{_API}/runs/delete", runs.delete, "Delete a run (MLflow)"),
+    _write(f"{_API}/runs/restore", runs.restore, "Restore a run (MLflow)"),
+    _write(f"{_API}/runs/log-metric", recording.log_metric, "Log a metric (MLflow)"),
+    _write(f"{_API}/runs/log-parameter", recording.log_param, "Log a parameter (MLflow)"),
+    _write(f"{_API}/runs/log-batch", recording.log_batch, "Log a batch (MLflow)"),
+    _write(f"{_API}/runs/set-tag", recording.set_tag, "Tag a run (MLflow)"),
+    _write(f"{_API}/runs/delete-tag", recording.delete_tag, "Remove a tag of a run (MLflow)"),
+    _read(f"{_API}/metrics/get-history", recording.history, "The points of a metric (MLflow)"),
+    _read(f"{_API}/artifacts/list", artifacts.list_run, "List files of a run (MLflow)"),
+    _read(_FILES, artifacts.list_folder, "List files by their path (MLflow)"),
+    _read(f"{_FILES}/{{path*}}", artifacts.fetch, "Fetch a file of a run (MLflow)"),
+    Route(
+        "PUT",
+        f"{_FILES}/{{path*}}",
+        artifacts.put,
+        "tracking.write",
+        "Keep a file of a run (MLflow)",
+        Path,
+        limit=_LARGEST_FILE,
+        reach="any",
+        problem=error_shape,
+    ),
+    *(
+        _missing(method, f"/api/{number}/{{rest*}}")
+        for number in ("2.0", "3.0")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    ),
+]
