@@ -92,3 +92,17 @@ class UnknownTag(BucleError, code="tracking/unknown-tag", status=404):
 
     message = "The {what} {id} has no tag {name!r}."
     next = "`bucle runs ID` shows the tags of a run."
+
+
+class UnknownModel(BucleError, code="tracking/unknown-model", status=404):
+    """There is no logged model of that id in the project."""
+
+    message = "There is no logged model {id!r}."
+    next = "The run that made it names its logged models."
+
+
+class BadFilter(BucleError, code="tracking/bad-filter", status=400):
+    """A filter or an order of a search cannot be understood, or names what there is not."""
+
+    message = "{reason} (character {place} of {filter!r})."
+    next = "`docs/tracking.md` has the filter language: `metrics.roc_auc > 0.7 AND params.window = '90d'`."

@@ -100,3 +100,26 @@ class FactNoted(Event, kind="tracking.fact_noted", version=1):
     run: str
     fact: str
     data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLogged(Event, kind="tracking.model_logged", version=1):
+    """A run or a script said that it makes a model; its files are still to come."""
+
+    model: str
+    name: str
+    experiment: str
+    model_type: str
+    source_run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelChanged(Event, kind="tracking.logged_model_changed", version=1):
+    """The files of a logged model are all there (ready) or did not come (failed); or it was deleted."""
+
+    model: str
+    name: str
+    status: str
+    stage: str
+    status_before: str
+    stage_before: str

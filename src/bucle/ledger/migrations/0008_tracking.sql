@@ -118,3 +118,42 @@ CREATE TABLE run_upload (
   artifact TEXT NOT NULL,
   PRIMARY KEY (run, artifact)
 );
+
+CREATE TABLE logged_model (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  environment TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  name TEXT NOT NULL,
+  model_type TEXT NOT NULL,
+  source_run TEXT,
+  status TEXT NOT NULL,
+  stage TEXT NOT NULL DEFAULT 'active',
+  created_us BIGINT NOT NULL,
+  changed_us BIGINT NOT NULL,
+  event BIGINT NOT NULL
+);
+CREATE INDEX logged_model_experiment ON logged_model (project, experiment, created_us);
+CREATE INDEX logged_model_source ON logged_model (source_run);
+
+CREATE TABLE logged_model_param (
+  model TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (model, name)
+);
+
+CREATE TABLE logged_model_tag (
+  model TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (model, name)
+);
+
+CREATE TABLE logged_model_file (
+  model TEXT NOT NULL,
+  name TEXT NOT NULL,
+  artifact TEXT NOT NULL,
+  size BIGINT NOT NULL,
+  PRIMARY KEY (model, name)
+);

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bucle import __version__
-from bucle.server.mlflow import artifacts, experiments, recording, runs
+from bucle.server.mlflow import artifacts, experiments, models, recording, runs, searching
 from bucle.server.mlflow.errors import EndpointNotFound, error_shape
 from bucle.server.routing import MEBIBYTE, PUBLIC, Call, Method, Route
 
 _API, _FILES = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
+_MODEL = f"{_API}/logged-models/{{model}}"
 _LARGEST_BATCH, _LARGEST_FILE = 2 * MEBIBYTE, 65_536 * MEBIBYTE
 
 
@@ -32,10 +33,23 @@ def _read(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
     return Route("GET", path, handler, "tracking.read", summary, query=("*",), reach="any", problem=error_shape)
 
 
-def _write(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
+def _write(path: str, handler: Callable[[Call], Any], summary: str, method: Method = "POST") -> Route:
     return Route(
-        "POST", path, handler, "tracking.write", summary, bytes, limit=_LARGEST_BATCH, reach="any", problem=error_shape
+        method,
+        path,
+        handler,
+        "tracking.write",
+        summary,
+        bytes,
+        ("*",),
+        limit=_LARGEST_BATCH,
+        reach="any",
+        problem=error_shape,
     )
+
+
+def _search(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
+    return Route("POST", path, handler, "tracking.read", summary, bytes, limit=_LARGEST_BATCH, reach="any", problem=error_shape)
 
 
 def _missing(method: Method, path: str) -> Route:
@@ -54,6 +68,9 @@ ROUTES = [
     _write(f"{_API}/experiments/delete", experiments.delete, "Delete an experiment (MLflow)"),
     _write(f"{_API}/experiments/restore", experiments.restore, "Restore an experiment (MLflow)"),
     _write(f"{_API}/experiments/set-experiment-tag", experiments.set_tag, "Tag an experiment (MLflow)"),
+    _search(f"{_API}/experiments/search", searching.experiments, "Experiments by a filter (MLflow)"),
+    _read(f"{_API}/experiments/search", searching.experiments, "Experiments by a filter, as older clients ask (MLflow)"),
+    _search(f"{_API}/runs/search", searching.runs, "Runs by a filter (MLflow)"),
     _write(f"{_API}/runs/create", runs.create, "Begin a run (MLflow)"),
     _read(f"{_API}/runs/get", runs.get, "A run with what it recorded (MLflow)"),
     _write(f"{_API}/runs/update", runs.update, "End or rename a run (MLflow)"),
@@ -64,6 +81,15 @@ ROUTES = [
     _write(f"{_API}/runs/log-batch", recording.log_batch, "Log a batch (MLflow)"),
     _write(f"{_API}/runs/set-tag", recording.set_tag, "Tag a run (MLflow)"),
     _write(f"{_API}/runs/delete-tag", recording.delete_tag, "Remove a tag of a run (MLflow)"),
+    _write(f"{_API}/runs/log-inputs", models.log_inputs, "Note what a run read (MLflow)"),
+    _write(f"{_API}/runs/outputs", models.log_outputs, "Note the models that a run made (MLflow)"),
+    _write(f"{_API}/logged-models", models.create, "Enter a logged model (MLflow)"),
+    _search(f"{_API}/logged-models/search", models.search, "Logged models of experiments (MLflow)"),
+    _read(_MODEL, models.get, "A logged model (MLflow)"),
+    _write(_MODEL, models.finalize, "Say that a logged model's files are there (MLflow)", "PATCH"),
+    _write(_MODEL, models.delete, "Delete a logged model (MLflow)", "DELETE"),
+    _write(f"{_MODEL}/tags", models.set_tags, "Tag a logged model (MLflow)", "PATCH"),
+    _write(f"{_MODEL}/tags/{{key}}", models.delete_tag, "Remove a tag of a logged model (MLflow)", "DELETE"),
     _read(f"{_API}/metrics/get-history", recording.history, "The points of a metric (MLflow)"),
     _read(f"{_API}/artifacts/list", artifacts.list_run, "List files of a run (MLflow)"),
     _read(_FILES, artifacts.list_folder, "List files by their path (MLflow)"),

@@ -1,11 +1,12 @@
 """Artifacts of the MLflow protocol: files of runs, sent and fetched through the server, listed by folder.
 
-A path is `EXPERIMENT/RUN/artifacts/NAME`, as in the run's `artifact_uri`; the bytes lie in the content-addressed store.
+A path is `EXPERIMENT/RUN/artifacts/NAME` or `EXPERIMENT/models/MODEL/artifacts/NAME`, as in their `artifact_uri`; the bytes
+lie in the content-addressed store.
 """
 
 import mimetypes
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,16 @@ from bucle.ledger import Scope, within
 from bucle.server.mlflow.errors import DoesNotExist, InvalidParameter
 from bucle.server.mlflow.reading import Field, values_of
 from bucle.server.mlflow.runs import script_of
-from bucle.server.mlflow.scopes import run_of, scope_of
+from bucle.server.mlflow.scopes import logged_model_of, run_of, scope_of
 from bucle.server.mlflow.wire import ARTIFACTS, Empty, outer_id
 from bucle.server.routing import Call
-from bucle.tracking import ArtifactLog, RunLog, experiment_named, get_run, note_upload, record
+from bucle.tracking import ArtifactLog, RunLog, experiment_named, get_run, keep_model_file, model_files, note_upload, record
 
 if TYPE_CHECKING:
     from starlette.responses import FileResponse
+
+
+_MODEL = "m-"
 
 
 class FileInfo(msgspec.Struct, frozen=True):
@@ -46,19 +50,21 @@ class RunListing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def put(call: Call) -> Empty:
-    """Keep a file of a run."""
-    digits, name = _parts(call.path["path"])
+    """Keep a file of a run or of a logged model."""
+    owner, name = _parts(call.path["path"])
     if not name:
         raise InvalidParameter(text="Invalid path", where="path")
     path: Path = call.body
     scope = scope_of(call, "tracking.write")
-    with call.house.ledger.read() as reader:
-        run = run_of(call, reader, scope, digits, "tracking.write")
+    _held(call, scope, owner)
     kept = ArtifactLog(name, call.house.artifacts.put_file(path), path.stat().st_size)
     with within(scope), call.house.ledger.write() as tx:
-        script_of(call, tx, digits)
-        note_upload(tx, run.id, kept.id)
-        record(tx, run.id, RunLog(artifacts=[kept]))
+        if owner.startswith(_MODEL):
+            keep_model_file(tx, scope.project, owner, kept)
+        else:
+            run = script_of(call, tx, owner)
+            note_upload(tx, run.id, kept.id)
+            record(tx, run.id, RunLog(artifacts=[kept]))
     return Empty()
 
 
@@ -105,14 +111,18 @@ def entries(held: Iterable[ArtifactLog], folder: str) -> list[FileInfo]:
     return [found[name] for name in sorted(found)]
 
 
-def _held(call: Call, scope: Scope, digits: str) -> tuple[ArtifactLog, ...]:
+def _held(call: Call, scope: Scope, owner: str) -> Sequence[ArtifactLog]:
     with call.house.ledger.read() as reader:
-        return get_run(reader, run_of(call, reader, scope, digits, "tracking.read").id).artifacts
+        if owner.startswith(_MODEL):
+            return model_files(reader, logged_model_of(call, reader, scope, owner, "tracking.read").id)
+        return get_run(reader, run_of(call, reader, scope, owner, "tracking.read").id).artifacts
 
 
 def _parts(path: str) -> tuple[str, str]:
-    """Return the run and the name of `EXPERIMENT/RUN/artifacts/NAME`. Raises `mlflow/invalid-parameter`."""
+    """Return the run or model that a path belongs to, and the name within. Raises `mlflow/invalid-parameter`."""
     segments = _clean(path).split("/", 3)
+    if len(segments) > 2 and segments[1] == "models":
+        segments = [segments[0], *"/".join(segments[2:]).split("/", 2)]
     if len(segments) < 3 or segments[2] != "artifacts":
         raise InvalidParameter(text="Invalid path", where="path")
     return segments[1], segments[3] if len(segments) > 3 else ""

@@ -1,7 +1,5 @@
 """What MLflow clients log: parameters, metrics, tags, one by one and in batches; and the history of a metric."""
 
-import base64
-import binascii
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +22,7 @@ from bucle.server.mlflow.reading import (
 )
 from bucle.server.mlflow.runs import script_of
 from bucle.server.mlflow.scopes import run_of, scope_of
+from bucle.server.mlflow.searching import offset_of, token_of
 from bucle.server.mlflow.wire import Empty, Metric, metric_message
 from bucle.server.routing import Call
 from bucle.tracking import MetricPoint, ParameterChanged, RunLog, UnknownTag, change_run, metric_series, record, remove_tag
@@ -114,14 +113,14 @@ def history(call: Call) -> History:
     if wanted is not None and wanted <= 0:
         text = f"Invalid value {wanted} for parameter 'max_results' supplied. It must be a positive integer."
         raise InvalidParameter(text=text, where="max_results")
-    after = _offset(given["page_token"]) if given["page_token"] else 0
+    after = offset_of(given["page_token"])
     limit = min(wanted or _PAGE, _PAGE) if wanted is not None or given["page_token"] else None
     scope = scope_of(call, "tracking.read")
     with call.house.ledger.read() as reader:
         run = run_of(call, reader, scope, given["run_id"], "tracking.read")
         points = metric_series(reader, run.id, given["metric_key"], after, None if limit is None else limit + 1)
     more = limit is not None and len(points) > limit
-    return History([metric_message(point) for point in points[:limit]], _token(after + (limit or 0)) if more else "")
+    return History([metric_message(point) for point in points[:limit]], token_of(after + (limit or 0)) if more else "")
 
 
 def _record(call: Call, digits: str, log: RunLog) -> Empty:
@@ -190,17 +189,3 @@ def _check_unique(params: Sequence[Any]) -> None:
             "per param key."
         )
         raise InvalidParameter(text=text, where="params")
-
-
-def _token(offset: int) -> str:
-    return base64.b64encode(msgspec.json.encode({"offset": offset})).decode()
-
-
-def _offset(token: str) -> int:
-    try:
-        found = msgspec.json.decode(base64.b64decode(token, validate=True), type=dict[str, int])["offset"]
-    except (binascii.Error, msgspec.MsgspecError, KeyError, UnicodeError, ValueError):
-        found = -1
-    if found < 0:
-        raise InvalidParameter(text="Invalid page token, could not base64-decode", where="page_token")
-    return found

@@ -5,7 +5,7 @@ from bucle.ledger import Reader, Scope, Transaction
 from bucle.project import list_projects
 from bucle.server.mlflow.errors import DoesNotExist, InvalidParameter
 from bucle.server.routing import Call
-from bucle.tracking import Run, UnknownRun, run_from_hex, run_state
+from bucle.tracking import LoggedModel, Run, UnknownModel, UnknownRun, get_logged_model, run_from_hex, run_state
 
 WORKSPACE = "x-mlflow-workspace"
 ENVIRONMENT = "dev"
@@ -39,3 +39,13 @@ def run_of(call: Call, reader: Reader | Transaction, scope: Scope, digits: str, 
         raise DoesNotExist(text=f"Run with id={digits[:100]} not found", where="run_id") from None
     require(call.principal, permission, Scope(run.project, run.environment))
     return run
+
+
+def logged_model_of(call: Call, reader: Reader | Transaction, scope: Scope, id: str, permission: str) -> LoggedModel:
+    """Return a logged model, where the caller may do `permission`. Raises `mlflow/does-not-exist`."""
+    try:
+        model = get_logged_model(reader, scope.project, id)
+    except UnknownModel:
+        raise DoesNotExist(text=f"Logged model with ID '{id[:100]}' not found.", where="model_id") from None
+    require(call.principal, permission, Scope(model.project, model.environment))
+    return model

@@ -9,10 +9,14 @@ from typing import Any
 
 import msgspec
 
-from bucle.tracking import Experiment, MetricPoint, Run, RunRecord, run_hex
+from bucle.tracking import Experiment, LoggedModel, MetricPoint, Run, RunRecord, run_hex
 
 STATUSES = {"running": "RUNNING", "succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 ENDED = {"FINISHED": "succeeded", "FAILED": "failed", "KILLED": "cancelled"}
+MODEL_STATUSES = {"pending": "LOGGED_MODEL_PENDING", "ready": "LOGGED_MODEL_READY", "failed": "LOGGED_MODEL_UPLOAD_FAILED"}
+DATASET_READ, MODEL_READ, MODEL_MADE = "mlflow.dataset_read", "mlflow.model_read", "mlflow.model_made"
+"""Kinds of the notes that keep a run's inputs and outputs as its client sent them."""
+
 ARTIFACTS = "mlflow-artifacts:"
 DEFAULT, DEFAULT_NAME = "0", "default"
 """The experiment of runs that name none: MLflow's id of it, and its name in the ledger; MLflow writes it `Default`."""
@@ -71,12 +75,60 @@ class RunData(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: list[Entry] = []
 
 
-class RunMessage(msgspec.Struct, frozen=True):
+class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Datasets and models that a run read, as its client said."""
+
+    dataset_inputs: list[Any] = []
+    model_inputs: list[Any] = []
+
+
+class Outputs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Models that a run made."""
+
+    model_outputs: list[Any] = []
+
+
+class RunMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run with what it recorded."""
 
     info: RunInfo
     data: RunData
-    inputs: dict[str, Any] = {}
+    inputs: Inputs
+    outputs: Outputs | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a logged model is; times in milliseconds."""
+
+    model_id: str
+    experiment_id: str
+    name: str
+    creation_timestamp_ms: int
+    last_updated_timestamp_ms: int
+    artifact_uri: str
+    status: str
+    model_type: str = ""
+    source_run_id: str = ""
+    tags: list[Entry] = []
+
+
+class ModelData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The parameters of a logged model."""
+
+    params: list[Entry] = []
+
+
+class ModelMessage(msgspec.Struct, frozen=True):
+    """A logged model."""
+
+    info: ModelInfo
+    data: ModelData
+
+
+class OneModel(msgspec.Struct, frozen=True):
+    """An answer with one logged model."""
+
+    model: ModelMessage
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -146,13 +198,35 @@ def run_info(run: Run, experiment: str, user: str) -> RunInfo:
 def run_message(record: RunRecord, experiment: str) -> RunMessage:
     """Return the message of a run with what it recorded; its name is also a tag, as MLflow has it."""
     tags = {**record.tags, "mlflow.runName": record.run.name}
+    datasets, read, made = (_noted(record, kind) for kind in (DATASET_READ, MODEL_READ, MODEL_MADE))
     return RunMessage(
+        inputs=Inputs(datasets, read),
+        outputs=Outputs(made) if made else None,
         info=run_info(record.run, experiment, user_of(record)),
         data=RunData(
             metrics=[metric_message(point) for point in record.metrics],
             params=[Entry(name, _text(value)) for name, value in record.params.items()],
             tags=[Entry(name, value) for name, value in sorted(tags.items())],
         ),
+    )
+
+
+def model_message(held: LoggedModel, experiment: str) -> ModelMessage:
+    """Return the message of a logged model; `experiment` is its experiment's id in the protocol."""
+    return ModelMessage(
+        info=ModelInfo(
+            model_id=held.id,
+            experiment_id=experiment,
+            name=held.name,
+            creation_timestamp_ms=milliseconds(held.created),
+            last_updated_timestamp_ms=milliseconds(held.changed),
+            artifact_uri=f"{ARTIFACTS}/{experiment}/models/{held.id}/artifacts",
+            status=MODEL_STATUSES[held.status],
+            model_type=held.model_type,
+            source_run_id=run_hex(held.source_run) if held.source_run else "",
+            tags=[Entry(name, value) for name, value in held.tags.items()],
+        ),
+        data=ModelData([Entry(name, value) for name, value in held.params.items()]),
     )
 
 
@@ -175,3 +249,7 @@ def milliseconds(moment: datetime) -> int:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
+
+
+def _noted(record: RunRecord, kind: str) -> list[Any]:
+    return [note.data for note in record.notes if note.kind == kind]
