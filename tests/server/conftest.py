@@ -26,8 +26,10 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The error's code; a face whose protocol has its own form of errors begins its text with it."""
+        """The error's code; a face whose protocol has its own form of errors begins or ends its text with it."""
         document = self.json
+        if "error_code" in document:
+            return str(document["message"].rpartition("[")[2].rstrip("]"))
         return str(document.get("code") or document["error"].split()[0].rstrip(":"))
 
 

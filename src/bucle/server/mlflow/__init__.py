@@ -10,7 +10,7 @@ from typing import Any
 from bucle import __version__
 from bucle.server.mlflow import artifacts, experiments, models, recording, runs, searching
 from bucle.server.mlflow.errors import EndpointNotFound, error_shape
-from bucle.server.routing import MEBIBYTE, PUBLIC, Call, Method, Route
+from bucle.server.routing import MEBIBYTE, Call, Method, Route
 
 _API, _FILES = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
 _MODEL = f"{_API}/logged-models/{{model}}"
@@ -54,13 +54,12 @@ def _search(path: str, handler: Callable[[Call], Any], summary: str) -> Route:
 
 def _missing(method: Method, path: str) -> Route:
     body = None if method == "GET" else bytes
-    return Route(
-        method, path, unknown, PUBLIC, "An endpoint of MLflow's that does not answer here", body, ("*",), problem=error_shape
-    )
+    summary = "An endpoint of MLflow's that does not answer here"
+    return Route(method, path, unknown, "tracking.read", summary, body, ("*",), reach="any", problem=error_shape)
 
 
 ROUTES = [
-    Route("GET", "/version", version, PUBLIC, "The version, as MLflow's client asks for it"),
+    _read("/version", version, "The version, as MLflow's client asks for it"),
     _write(f"{_API}/experiments/create", experiments.create, "Create an experiment (MLflow)"),
     _read(f"{_API}/experiments/get", experiments.get, "An experiment by its id (MLflow)"),
     _read(f"{_API}/experiments/get-by-name", experiments.get_by_name, "An experiment by its name (MLflow)"),
