@@ -23,6 +23,8 @@ def runs(context: click.Context) -> None:
 @click.option("--purpose", help="training, evaluation, preparation or registration.")
 @click.option("--parent", help="Only the runs that this run began.")
 @click.option("--before", help="Only runs that began before this run.")
+@click.option("--filter", help="Only runs that pass, e.g. \"metrics.roc_auc > 0.7 AND params.window = '90d'\".")
+@click.option("--order-by", help="e.g. 'metrics.roc_auc DESC'.")
 @click.option("--limit", default=50, show_default=True, help="How many at most.")
 @pass_session
 def list_(session: Session, /, **query: Any) -> None:

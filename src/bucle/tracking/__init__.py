@@ -80,7 +80,7 @@ from bucle.tracking.runs import (
     use_data,
 )
 from bucle.tracking.scripts import ActiveRun, RunSink, active_run, end_silent_runs, finish_script, note_upload, record_script
-from bucle.tracking.search import Comparison, Condition, matches, parse_filter, refusal, search_runs
+from bucle.tracking.search import Comparison, Condition, matches, parse_filter, refusal, search_listed, search_runs
 
 __all__ = [
     "FACTS",
@@ -168,6 +168,7 @@ __all__ = [
     "run_hex",
     "run_metrics",
     "run_state",
+    "search_listed",
     "search_runs",
     "setting",
     "tag_experiment",

@@ -154,6 +154,13 @@ def select_run(reader: Reader | Transaction, run_id: str, project: str | None = 
 
 def select_runs(reader: Reader, wanted: "RunFilter") -> list[Row]:
     """Return the rows that pass the filter, newest first."""
+    clauses, parameters = clauses_of(wanted)
+    sql = f"SELECT * FROM run WHERE {' AND '.join(clauses)} ORDER BY started_us DESC, id DESC LIMIT ?"
+    return reader.rows(sql, [*parameters, wanted.limit])
+
+
+def clauses_of(wanted: "RunFilter") -> tuple[list[str], list[object]]:
+    """Return the clauses on the table `run` that a filter stands for, with their parameters."""
     clauses, parameters = ["stage = 'active'"], []  # type: list[str], list[object]
     for column in ("project", "environment", "experiment", "kind", "status", "purpose"):
         if (value := getattr(wanted, column)) is not None:
@@ -165,8 +172,7 @@ def select_runs(reader: Reader, wanted: "RunFilter") -> list[Row]:
     if wanted.before is not None:
         clauses.append("(started_us, id) < (SELECT started_us, id FROM run WHERE id = ?)")
         parameters.append(wanted.before)
-    sql = f"SELECT * FROM run WHERE {' AND '.join(clauses)} ORDER BY started_us DESC, id DESC LIMIT ?"
-    return reader.rows(sql, [*parameters, wanted.limit])
+    return clauses, parameters
 
 
 def entries(reader: Reader | Transaction, table: Table, run_id: str) -> list[Row]:

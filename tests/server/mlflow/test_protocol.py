@@ -269,3 +269,15 @@ def test_pages_of_a_search_hold_every_run_once(wire: Wire) -> None:
     assert sorted(each["info"]["run_id"] for each in found) == sorted(runs)
     values = [float(each["data"].get("metrics", [{"value": "-inf"}])[0]["value"]) for each in found]
     assert values[:3] == [3.0, 3.0, 2.0] and math.isnan(values[4]) and values[5:] == [-math.inf, -math.inf]
+
+
+def test_the_native_route_searches_with_the_same_language(wire: Wire) -> None:
+    runs = [begin(wire, run_name=name) for name in ("a", "b", "c")]
+    for place, run in enumerate(runs):
+        post(wire, "runs/log-metric", run_id=run, key="m", value=place, timestamp=1)
+    found = wire.send("GET", "/api/v1/projects/default/runs?filter=metrics.m%20%3E%200&order_by=metrics.m%20ASC").json
+    assert [each["run"]["name"] for each in found] == ["b", "c"]
+    narrowed = wire.send("GET", "/api/v1/projects/default/runs?filter=metrics.m%20%3E%200&kind=pipeline").json
+    assert narrowed == []
+    refused = wire.send("GET", "/api/v1/projects/default/runs?filter=metrics.m%20%3E")
+    assert (refused.status, refused.code) == (400, "tracking/bad-filter")

@@ -34,6 +34,7 @@ from bucle.tracking import (
     record_script,
     run_metrics,
     run_state,
+    search_listed,
 )
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class RunView(msgspec.Struct, frozen=True):
 
 
 def show_runs(call: Call) -> list[RunRow]:
-    """List runs, newest first."""
+    """List runs, newest first unless ordered otherwise. Raises `tracking/bad-filter`."""
     wanted = RunFilter(
         project=call.scope.project,
         environment=environment_of(call),
@@ -156,12 +157,19 @@ def show_runs(call: Call) -> list[RunRow]:
         **{name: _choice(call, name) for name in _CHOICES},  # type: ignore[arg-type]
     )
     with call.house.ledger.read() as reader:
-        runs = list_runs(reader, wanted)
+        runs = _runs(call, reader, wanted)
         metrics = last_metrics(reader, [run.id for run in runs])
     return [
         RunRow(run, run.seconds, {name: metric_point(name, value).value for name, value in metrics[run.id].items()})
         for run in runs
     ]
+
+
+def _runs(call: Call, reader: Reader, wanted: RunFilter) -> list[Run]:
+    text, order_by = call.query.get("filter", ""), call.query.get("order_by", "")
+    if not text and not order_by:
+        return list_runs(reader, wanted)
+    return search_listed(reader, wanted, text, (order_by,) if order_by else ())
 
 
 def environment_of(call: Call) -> str | None:
@@ -292,7 +300,7 @@ ROUTES = [
         show_runs,
         "tracking.read",
         "List runs, newest first",
-        query=("experiment", "parent", "before", "limit", "kind", "status", "purpose"),
+        query=("experiment", "parent", "before", "limit", "kind", "status", "purpose", "filter", "order_by"),
     ),
     Route("POST", _RUNS, start, "tracking.write", "Begin the run of a script", StartBody),
     Route("GET", f"{_RUNS}/{{run}}", show_run, "tracking.read", "Show a run with everything that it recorded"),
